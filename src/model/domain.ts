@@ -1,0 +1,32 @@
+/** One virtual machine, and where it was found. */
+export interface Domain {
+  /** Tells domains apart that share a name; stable while the VM lives. */
+  readonly id: string;
+  /** The guest's name where the VMM was given one, else made from what identifies it (`qemu-1234`). */
+  readonly name: string;
+  readonly uuid?: string;
+  /** Run state in QEMU's words (`running`, `paused`, `prelaunch`, …); absent where nobody could be asked. */
+  readonly state?: string;
+  /** Number of virtual CPUs; absent where it is not known. */
+  readonly vcpus?: number;
+  /** Process id of the VMM on this host. */
+  readonly pid?: number;
+  /** URI of the source that found it. */
+  readonly source: string;
+}
+
+/** Whether one provider can measure one target of a domain, by which way, and if not, why not. */
+export interface Availability {
+  readonly provider: string;
+  readonly target: string;
+  /** The way that is taken, or that would be: `kvm-file`, `qmp`, … */
+  readonly via: string;
+  readonly available: boolean;
+  /** One sentence for people; present exactly where `available` is false. */
+  readonly reason?: string;
+}
+
+/** True where `wanted` names this domain, by name or by uuid. */
+export function isDomainNamed(domain: Domain, wanted: string): boolean {
+  return domain.name === wanted || domain.uuid?.toLowerCase() === wanted.toLowerCase();
+}

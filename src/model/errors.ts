@@ -1,0 +1,81 @@
+/**
+ * Every error that virtstat raises, in one table: the code is stable and meant for programs, the summary says when it
+ * is raised. `docs/errors.md` explains each one to people; a test keeps the two in step.
+ */
+export const ERROR_CODES = {
+  USAGE: 'The command line or an option of a call is wrong.',
+  UNKNOWN_TARGET: 'No schema of the asked domains has this target.',
+  UNKNOWN_PROVIDER: 'No schema of the asked domains has this provider.',
+  UNKNOWN_STAT: 'No schema of the asked domains has a stat of this name.',
+  NOTHING_MATCHED: 'No domain, path or stat matches what was asked for.',
+  PROVIDER_DUPLICATE: 'A provider of this name is already registered.',
+  PROVIDER_FAILED: 'A provider raised an error that is not one of these.',
+  URI_INVALID: 'A connection URI cannot be understood.',
+  URI_UNSUPPORTED: 'This build has no source for the URI’s scheme.',
+  PATH_NOT_FOUND: 'A socket, file or directory does not exist.',
+  ACCESS_DENIED: 'The operating system refused access to a socket, file or process.',
+  CONNECT_REFUSED: 'Nobody listens at the address.',
+  CONNECT_FAILED: 'The connection could not be made, for another reason than the ones above.',
+  TLS_FAILED: 'The TLS handshake or the check of the peer’s certificate failed.',
+  CONNECTION_LOST: 'The peer closed the connection, or it broke, while an answer was awaited.',
+  CLOSED: 'A call was made on something that is already closed.',
+  TIMEOUT: 'No answer within the limit of the call.',
+  CANCELLED: 'The caller’s AbortSignal fired.',
+  QUEUE_FULL: 'More requests are waiting than the bound allows.',
+  FRAME_TOO_LARGE: 'A message from a peer is larger than the bound.',
+  NESTING_TOO_DEEP: 'A message from a peer nests brackets deeper than the bound.',
+  JSON_INVALID: 'A message from a peer is not JSON.',
+  MONITOR_BUSY: 'The monitor accepted the connection but sent no greeting: it serves one client at a time.',
+  MONITOR_NOT_QMP: 'The peer at a QMP address does not speak QMP.',
+  QMP_COMMAND_FAILED: 'QEMU answered a command with an error.',
+  QMP_REPLY_INVALID: 'A reply of QEMU does not have the shape that its command promises.',
+  HMP_TEXT_INVALID: 'A text is not what `info stats` prints.',
+  STATS_FILE_TRUNCATED: 'A stats file ends before something that its header or a descriptor says is there.',
+  STATS_FILE_INVALID: 'A stats file contradicts the KVM binary statistics format.',
+  STATS_FILE_TOO_LARGE: 'A stats file announces more than the bounds allow.',
+  STATS_FILE_UNREADABLE: 'Reading a stats file failed.',
+  STATS_FILE_NOT_KEPT: 'The VMM keeps no stats file open that could be shared.',
+  KERNEL_UNSAFE: 'This kernel may crash when a stats file outlives its VM.',
+  PLATFORM_UNSUPPORTED: 'System calls are not available on this platform.',
+  DOMAIN_GONE: 'The VM has exited.',
+  DEMO_FAILED: 'The demo could not start a VM.',
+  INTERNAL: 'A defect in virtstat itself.',
+} as const;
+
+/** A stable error code: a key of {@link ERROR_CODES}. */
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+const brand = Symbol.for('virtstat.error');
+
+/**
+ * The one base class of every error that virtstat raises. `message` is one line: what failed, with what, what to do.
+ * `code` is a key of {@link ERROR_CODES}; `cause`, where present, is the error underneath.
+ */
+export class VirtstatError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'VirtstatError';
+    this.code = code;
+    Object.defineProperty(this, brand, { value: true });
+  }
+
+  /** True for an error of virtstat, also one from another copy of the package in the same process. */
+  static is(error: unknown): error is VirtstatError {
+    return typeof error === 'object' && error !== null && brand in error;
+  }
+
+  /** The error itself where it is one of virtstat's, else one of `code` that says `message` and wraps it as `cause`. */
+  static from(error: unknown, code: ErrorCode, message: string): VirtstatError {
+    if (VirtstatError.is(error)) return error;
+    const reason = error instanceof Error ? error.message : String(error);
+    return new VirtstatError(code, `${message}: ${reason}`, { cause: error });
+  }
+}
+
+/** The `code` of a system error (`ENOENT`, `EACCES`, …), or undefined where `error` carries none. */
+export function systemErrorCode(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}

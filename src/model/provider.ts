@@ -1,0 +1,55 @@
+import type { Availability, Domain } from './domain.ts';
+import type { Reading } from './sample.ts';
+import type { Schema } from './stat.ts';
+
+/** What every call that may wait takes. */
+export interface CallOptions {
+  /** Ends the wait early: the call then rejects with the signal's reason, wrapped as CANCELLED where it is no VirtstatError. */
+  readonly signal: AbortSignal;
+}
+
+/** What a stats callback is asked for. A provider may return more; the registry drops what was not asked for. */
+export interface StatsRequest {
+  readonly target: string;
+  /** Absent: all. */
+  readonly names?: readonly string[];
+  /** Absent: all objects of the target. */
+  readonly paths?: readonly string[];
+}
+
+/**
+ * Who measures: a name, its targets, a schema callback and a stats callback. This is the framework of QEMU's stats
+ * subsystem (stats/stats.h); it knows no protocol and no name of a statistic.
+ */
+export interface Provider {
+  readonly name: string;
+  readonly targets: readonly string[];
+  /** One schema for each target that this domain has; a target that cannot be measured is left out. */
+  schemas(domain: Domain, options: CallOptions): Promise<readonly Schema[]>;
+  /** One reading for each object of the target, in ascending order of the objects. */
+  stats(domain: Domain, request: StatsRequest, options: CallOptions): Promise<readonly Reading[]>;
+}
+
+/** A domain that a source found, and what can be asked of it. */
+export interface FoundDomain {
+  readonly domain: Domain;
+  /** Who can measure it. Rejects where that cannot be found out: the domain then fails as a whole. */
+  providers(options: CallOptions): Promise<readonly Provider[]>;
+  /** `domain` completed by what takes asking the VMM: run state, number of vCPUs, name, uuid. */
+  describe(options: CallOptions): Promise<Domain>;
+  /** What can be read by which way and, where something cannot, why. */
+  availability(options: CallOptions): Promise<readonly Availability[]>;
+}
+
+/** A place that statistics come from. It knows nobody who reads. */
+export interface Source {
+  /** As the user gave it. */
+  readonly uri: string;
+  /**
+   * The domains that are there now. The same VM keeps its `domain.id` from scan to scan, and what was opened for it stays
+   * open; a domain that cannot be found out about does not make the others fail.
+   */
+  scan(options: CallOptions): Promise<readonly FoundDomain[]>;
+  /** Gives back every descriptor and connection. Harmless when called twice. */
+  close(): Promise<void>;
+}

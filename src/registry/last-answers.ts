@@ -1,0 +1,39 @@
+import type { VirtstatError } from '../model/errors.ts';
+import type { Sample } from '../model/sample.ts';
+import type { SampleAnswer } from './answer.ts';
+
+/** Requests remembered for one domain; the one that was not asked for longest is forgotten first. */
+const MAX_REQUESTS_PER_DOMAIN = 32;
+
+/** The last good values of each domain and request, to serve with their age when newer ones cannot be had. */
+export class LastAnswers {
+  readonly #byDomain = new Map<string, Map<string, SampleAnswer>>();
+
+  /** Remembers an answer that has values. */
+  keep(request: string, answer: SampleAnswer): void {
+    let requests = this.#byDomain.get(answer.domain.id);
+    if (requests === undefined) this.#byDomain.set(answer.domain.id, (requests = new Map()));
+    requests.delete(request);
+    requests.set(request, answer);
+    const oldest = requests.keys().next().value;
+    if (requests.size > MAX_REQUESTS_PER_DOMAIN && oldest !== undefined) requests.delete(oldest);
+  }
+
+  /** The values last kept, undefined where there are none. */
+  get(domainId: string, request: string): SampleAnswer | undefined {
+    return this.#byDomain.get(domainId)?.get(request);
+  }
+
+  /** Forgets every domain that is not among `domainIds`. */
+  retain(domainIds: ReadonlySet<string>): void {
+    for (const id of this.#byDomain.keys()) if (!domainIds.has(id)) this.#byDomain.delete(id);
+  }
+}
+
+/** The samples, marked as old: by how much, and because of which error. */
+export function markStale(samples: readonly Sample[], error: VirtstatError, nowNs: bigint): readonly Sample[] {
+  return samples.map((sample) => ({
+    ...sample,
+    stale: { ageNs: nowNs - sample.collectedAtNs, code: error.code, reason: error.message },
+  }));
+}
