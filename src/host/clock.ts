@@ -1,4 +1,15 @@
-/** The machine's clock in nanoseconds since 1970, UTC, with the resolution that the platform gives (a microsecond or better). */
+/** Steps of the system clock that are followed, in milliseconds; smaller differences are the coarseness of `Date.now`. */
+const STEP_MS = 20;
+
+let stepsMs = 0;
+
+/**
+ * The time now: nanoseconds since 1970, UTC, in steps of a microsecond. The platform's precise clock does not follow when
+ * somebody sets the system's clock, so it is compared with the coarse one that does.
+ */
 export function nowNs(): bigint {
-  return BigInt(Math.round((performance.timeOrigin + performance.now()) * 1e3)) * 1000n;
+  const preciseMs = performance.timeOrigin + performance.now();
+  const behindMs = Date.now() - (preciseMs + stepsMs);
+  if (Math.abs(behindMs) > STEP_MS) stepsMs += behindMs;
+  return BigInt(Math.round((preciseMs + stepsMs) * 1e3)) * 1000n;
 }

@@ -8,6 +8,12 @@ export interface CallOptions {
   readonly signal: AbortSignal;
 }
 
+/** What a schema callback takes. */
+export interface SchemaOptions extends CallOptions {
+  /** Only this target is of interest: what costs work for others may be left out. */
+  readonly target?: string;
+}
+
 /** What a stats callback is asked for. A provider may return more; the registry drops what was not asked for. */
 export interface StatsRequest {
   readonly target: string;
@@ -25,7 +31,7 @@ export interface Provider {
   readonly name: string;
   readonly targets: readonly string[];
   /** One schema for each target that this domain has; a target that cannot be measured is left out. */
-  schemas(domain: Domain, options: CallOptions): Promise<readonly Schema[]>;
+  schemas(domain: Domain, options: SchemaOptions): Promise<readonly Schema[]>;
   /** One reading for each object of the target, in ascending order of the objects. */
   stats(domain: Domain, request: StatsRequest, options: CallOptions): Promise<readonly Reading[]>;
 }

@@ -1,8 +1,7 @@
 import { VirtstatError } from '../model/errors.ts';
 import { entriesFor, isPathSelected, type ProviderFilter, type StatsFilter, selectNames } from '../model/filter.ts';
-import type { CallOptions, FoundDomain, Provider } from '../model/provider.ts';
+import type { CallOptions, FoundDomain, Provider, SchemaOptions } from '../model/provider.ts';
 import type { Reading, Sample } from '../model/sample.ts';
-import type { Schema } from '../model/stat.ts';
 import type { DomainAnswer, SampleAnswer, SchemaAnswer } from './answer.ts';
 
 /** Every provider of a domain: those of its source, then those registered for all domains. */
@@ -30,14 +29,20 @@ export async function collectSamples(
   return gather(found, asked, ({ provider, entry }) => sampleProvider(found, provider, filter, entry, options));
 }
 
-/** The schemas of every provider of a domain. */
+/** The schemas of every provider of a domain, or those of one target. */
 export async function collectSchemas(
   found: FoundDomain,
   everywhere: readonly Provider[],
-  options: CallOptions,
+  options: SchemaOptions,
 ): Promise<SchemaAnswer> {
-  const providers = await providersOf(found, everywhere, options);
-  return gather(found, providers, (provider) => guard(provider, found, () => provider.schemas(found.domain, options)));
+  const { target } = options;
+  const providers = (await providersOf(found, everywhere, options)).filter(
+    (provider) => target === undefined || provider.targets.includes(target),
+  );
+  return gather(found, providers, async (provider) => {
+    const schemas = await guard(provider, found, () => provider.schemas(found.domain, options));
+    return schemas.filter((schema) => target === undefined || schema.target === target);
+  });
 }
 
 async function sampleProvider(

@@ -6,6 +6,7 @@ import type { StatsFilter } from '../model/filter.ts';
 import { DEFAULT_DEADLINE_MS } from '../model/limits.ts';
 import type { CallOptions, FoundDomain, Provider, Source } from '../model/provider.ts';
 import type { DomainAnswer, ListAnswer, SampleAnswer, SchemaAnswer } from './answer.ts';
+import { type Request, resolveRequest } from './check.ts';
 import { collectSamples, collectSchemas } from './collect.ts';
 import { LastAnswers, markStale } from './last-answers.ts';
 
@@ -23,6 +24,12 @@ export interface ReadOptions {
   /** Only domains of these names or uuids; absent: all. */
   readonly domains?: readonly string[];
   readonly signal?: AbortSignal;
+}
+
+/** What a question for schemas takes. */
+export interface SchemaReadOptions extends ReadOptions {
+  /** Only the schemas of this target; absent: all. */
+  readonly target?: string;
 }
 
 /** What a query takes. */
@@ -89,8 +96,24 @@ export class Registry {
   }
 
   /** What can be measured, by domain. */
-  async schemas(options: ReadOptions = {}): Promise<readonly SchemaAnswer[]> {
-    return this.#sweep(options, (found, call) => collectSchemas(found, this.#providers, call));
+  async schemas(options: SchemaReadOptions = {}): Promise<readonly SchemaAnswer[]> {
+    const { target } = options;
+    return this.#sweep(options, (found, call) =>
+      collectSchemas(found, this.#providers, { ...call, ...(target !== undefined && { target }) }),
+    );
+  }
+
+  /**
+   * The filter for a request of a person or of anything that will run for long, checked against what exists.
+   * @throws what {@link resolveRequest} throws; the error of the only domain where no domain at all could be asked
+   */
+  async resolve(request: Request, options: ReadOptions = {}): Promise<StatsFilter> {
+    const ofTarget = await this.schemas({ ...options, target: request.target });
+    const answers = ofTarget.some(({ items }) => items.length > 0) ? ofTarget : await this.schemas(options);
+    const schemas = answers.flatMap(({ items }) => items);
+    const [error] = answers.flatMap(({ errors }) => errors);
+    if (schemas.length === 0 && error !== undefined) throw error;
+    return resolveRequest(request, schemas);
   }
 
   /** Values now, by domain. Never rejects for what a domain does; a name that does not exist drops out silently. */

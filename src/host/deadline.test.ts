@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { VirtstatError } from '../model/errors.ts';
+import { whileWanted, withDeadline } from './deadline.ts';
+
+const never = () => new Promise<never>(() => undefined);
+const limit = (timeoutMs: number, signal = new AbortController().signal) => ({ signal, timeoutMs, what: 'it' });
+
+describe('withDeadline', () => {
+  it('gives what the work gives, and its error', async () => {
+    expect(await withDeadline(async () => 1, limit(1000))).toBe(1);
+    await expect(withDeadline(() => Promise.reject(new RangeError('x')), limit(1000))).rejects.toThrow(RangeError);
+  });
+
+  it('ends a work that does not listen', async () => {
+    await expect(withDeadline(never, limit(10))).rejects.toMatchObject({
+      code: 'TIMEOUT',
+      message: 'it gave no answer within 10 ms',
+    });
+  });
+
+  it('tells the work why it should stop', async () => {
+    let reason: unknown;
+    const work = (signal: AbortSignal) => {
+      signal.addEventListener('abort', () => (reason = signal.reason));
+      return never();
+    };
+    await expect(withDeadline(work, limit(10))).rejects.toThrow();
+    expect(reason).toMatchObject({ code: 'TIMEOUT' });
+  });
+
+  it('ends with the caller’s signal: at once, also when it fired before', async () => {
+    const controller = new AbortController();
+    const waiting = withDeadline(never, limit(10_000, controller.signal));
+    controller.abort();
+    await expect(waiting).rejects.toMatchObject({ code: 'CANCELLED' });
+    await expect(withDeadline(never, limit(10_000, controller.signal))).rejects.toMatchObject({ code: 'CANCELLED' });
+  });
+
+  it('passes an error of ours in the signal through', async () => {
+    const error = new VirtstatError('CLOSED', 'closed');
+    await expect(withDeadline(never, limit(10_000, AbortSignal.abort(error)))).rejects.toBe(error);
+  });
+
+  it('does not leave a late failure unhandled', async () => {
+    const late = () => new Promise<never>((_, reject) => setTimeout(() => reject(new Error('late')), 20));
+    await expect(withDeadline(late, limit(5))).rejects.toMatchObject({ code: 'TIMEOUT' });
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  });
+});
+
+it('whileWanted ends one wait, not the shared work', async () => {
+  let finish: (value: number) => void = () => undefined;
+  const shared = new Promise<number>((resolve) => (finish = resolve));
+  const controller = new AbortController();
+  const leaving = whileWanted(shared, controller.signal, 'it');
+  const staying = whileWanted(shared, new AbortController().signal, 'it');
+  controller.abort();
+  await expect(leaving).rejects.toMatchObject({ code: 'CANCELLED' });
+  finish(7);
+  expect(await staying).toBe(7);
+});

@@ -1,0 +1,51 @@
+/**
+ * virtstat: every statistic of every virtual machine on a KVM host, self-described and exact.
+ *
+ * ```ts
+ * import { open } from 'virtstat';
+ *
+ * const host = await open('local:');
+ * for (const { domain, items } of await host.query({ target: 'vcpu' })) {
+ *   for (const sample of items) console.log(domain.name, sample.path, sample.stats);
+ * }
+ * await host.close();
+ * ```
+ *
+ * @packageDocumentation
+ */
+export type { Availability, Domain } from './model/domain.ts';
+export { ERROR_CODES, type ErrorCode, VirtstatError } from './model/errors.ts';
+export type { ProviderFilter, StatsFilter } from './model/filter.ts';
+export { type Bucket, bucketBounds, percentile, totalCount } from './model/histogram.ts';
+export type {
+  CallOptions,
+  FoundDomain,
+  Provider,
+  SchemaOptions,
+  Source,
+  StatsRequest,
+} from './model/provider.ts';
+export type { Reading, Sample, Staleness, StatEntry, StatValue } from './model/sample.ts';
+export { humanize, type Scale } from './model/scale.ts';
+export {
+  isHistogram,
+  isMonotonic,
+  isUnknownCode,
+  type Schema,
+  type StatDescriptor,
+  type StatType,
+  type StatUnit,
+  type UnknownCode,
+} from './model/stat.ts';
+export { type Increase, increase, ratePerSecond } from './model/u64.ts';
+export { open } from './open.ts';
+export type { DomainAnswer, ListAnswer, SampleAnswer, SchemaAnswer } from './registry/answer.ts';
+export { type Request, resolveRequest } from './registry/check.ts';
+export {
+  type QueryOptions,
+  type ReadOptions,
+  Registry,
+  type RegistryOptions,
+  type SchemaReadOptions,
+  type WatchOptions,
+} from './registry/registry.ts';

@@ -1,0 +1,337 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { VirtstatError } from '../model/errors.ts';
+import type { CallOptions, FoundDomain, Provider, Source, StatsRequest } from '../model/provider.ts';
+import type { Reading } from '../model/sample.ts';
+import { Registry } from './registry.ts';
+
+const STATS = [
+  { name: 'exits', type: 'cumulative', exponent: 0 },
+  { name: 'halted', type: 'instant', unit: 'boolean', exponent: 0 },
+];
+
+/** A provider that counts how often it is asked; `stats` may be replaced to make it fail or hang. */
+class Counter implements Provider {
+  readonly name: string;
+  readonly targets = ['vm', 'vcpu'];
+  calls = 0;
+  requests: StatsRequest[] = [];
+  behave: (options: CallOptions) => Promise<void> = async () => undefined;
+
+  constructor(name = 'kvm') {
+    this.name = name;
+  }
+
+  async schemas() {
+    return this.targets.map((target) => ({ provider: this.name, target, stats: STATS }));
+  }
+
+  async stats(_domain: unknown, request: StatsRequest, options: CallOptions): Promise<readonly Reading[]> {
+    this.calls++;
+    this.requests.push(request);
+    await this.behave(options);
+    const stats = [
+      { name: 'exits', value: BigInt(this.calls) },
+      { name: 'halted', value: true },
+    ];
+    const collectedAtNs = BigInt(Date.now()) * 1_000_000n;
+    const reading = { via: 'test', collectedAtNs, stats };
+    return request.target === 'vm' ? [reading] : ['/a', '/b'].map((path) => ({ path, ...reading }));
+  }
+}
+
+class Shelf implements Source {
+  readonly uri = 'test:';
+  closed = 0;
+  readonly found: FoundDomain[];
+
+  constructor(...domains: readonly [name: string, ...providers: Provider[]][]) {
+    this.found = domains.map(([name, ...providers]) => {
+      const domain = { id: `id-${name}`, name, uuid: `uuid-${name}`, source: this.uri };
+      return {
+        domain,
+        providers: async () => providers,
+        describe: async () => ({ ...domain, state: 'running' }),
+        availability: async () => [],
+      };
+    });
+  }
+
+  async scan() {
+    return this.found;
+  }
+
+  async close() {
+    this.closed++;
+  }
+}
+
+let open: Registry[] = [];
+function registry(sources: readonly Source[], deadlineMs = 200): Registry {
+  const made = new Registry(sources, { deadlineMs });
+  open.push(made);
+  return made;
+}
+afterEach(async () => {
+  await Promise.all(open.map((each) => each.close()));
+  open = [];
+});
+
+const never = () => new Promise<never>(() => undefined);
+
+describe('a query', () => {
+  it('gives the values of every domain with what they are about', async () => {
+    const [a, b] = await registry([new Shelf(['a', new Counter()], ['b', new Counter()])]).query({ target: 'vm' });
+    expect(a?.items).toMatchObject([{ domain: 'a', provider: 'kvm', target: 'vm', via: 'test' }]);
+    expect(a?.items[0]?.stats).toEqual([
+      { name: 'exits', value: 1n },
+      { name: 'halted', value: true },
+    ]);
+    expect(b?.items[0]?.domain).toBe('b');
+  });
+
+  it('keeps the order of the schema, drops unknown names silently, and samples without any of the names', async () => {
+    const shelf = registry([new Shelf(['a', new Counter()])]);
+    const ask = async (names: string[]) => {
+      const [answer] = await shelf.query({ target: 'vm', providers: [{ provider: 'kvm', names }] });
+      return answer?.items.map((sample) => sample.stats.map(({ name }) => name));
+    };
+    expect(await ask(['halted', 'exits', 'exits'])).toEqual([['exits', 'halted']]);
+    expect(await ask(['nope', 'exits'])).toEqual([['exits']]);
+    expect(await ask(['nope'])).toEqual([]);
+    expect(await ask([])).toEqual([]);
+  });
+
+  it.each([
+    [undefined, ['/a', '/b']],
+    [['/b'], ['/b']],
+    [['/b', '/b', '/nope'], ['/b']],
+    [[], []],
+  ])('of paths %j gives %j', async (paths, expected) => {
+    const filter = { target: 'vcpu', ...(paths && { paths }) };
+    const [answer] = await registry([new Shelf(['a', new Counter()])]).query(filter);
+    expect(answer?.items.map(({ path }) => path)).toEqual(expected);
+  });
+
+  it('runs a provider once for each entry that names it, and asks nobody for an empty list', async () => {
+    const counter = new Counter();
+    const shelf = registry([new Shelf(['a', counter])]);
+    const kvm = { provider: 'kvm' };
+    expect((await shelf.query({ target: 'vm', providers: [kvm, kvm] }))[0]?.items).toHaveLength(2);
+    expect((await shelf.query({ target: 'vm', providers: [] }))[0]?.items).toHaveLength(0);
+    expect(counter.calls).toBe(2);
+  });
+
+  it('of chosen domains takes names and uuids', async () => {
+    const shelf = registry([new Shelf(['a', new Counter()], ['b', new Counter()], ['c', new Counter()])]);
+    const answers = await shelf.query({ target: 'vm' }, { domains: ['c', 'UUID-a'] });
+    expect(answers.map(({ domain }) => domain.name)).toEqual(['a', 'c']);
+  });
+});
+
+describe('what goes wrong in one place', () => {
+  it('is an error beside the values of the others', async () => {
+    const broken = new Counter('broken');
+    broken.behave = () => {
+      throw new TypeError('oops');
+    };
+    const [a, b] = await registry([new Shelf(['a', new Counter(), broken], ['b', new Counter()])]).query({
+      target: 'vm',
+    });
+    expect(a?.items).toHaveLength(1);
+    expect(a?.errors).toMatchObject([{ code: 'PROVIDER_FAILED', message: 'provider broken failed for a: oops' }]);
+    expect(b?.errors).toEqual([]);
+  });
+
+  it('takes no longer than the deadline, also where the provider is deaf', async () => {
+    const deaf = new Counter();
+    deaf.behave = never;
+    const startMs = performance.now();
+    const [a, b] = await registry([new Shelf(['a', deaf], ['b', new Counter()])], 50).query({ target: 'vm' });
+    expect(performance.now() - startMs).toBeLessThan(1000);
+    expect(a?.errors).toMatchObject([{ code: 'TIMEOUT', message: 'a gave no answer within 50 ms' }]);
+    expect(b?.items).toHaveLength(1);
+  });
+
+  it('tells the provider to stop at the deadline', async () => {
+    const counter = new Counter();
+    const aborted = new Promise<unknown>((resolve) => {
+      counter.behave = ({ signal }) => {
+        signal.addEventListener('abort', () => resolve(signal.reason));
+        return never();
+      };
+    });
+    await registry([new Shelf(['a', counter])], 20).query({ target: 'vm' });
+    expect(await aborted).toMatchObject({ code: 'TIMEOUT' });
+  });
+
+  it('yields the last values, marked stale with age and reason', async () => {
+    const counter = new Counter();
+    const shelf = registry([new Shelf(['a', counter])], 50);
+    await shelf.query({ target: 'vm' });
+    counter.behave = never;
+    const [answer] = await shelf.query({ target: 'vm' });
+    const [sample] = answer?.items ?? [];
+    expect(sample?.stats[0]).toEqual({ name: 'exits', value: 1n });
+    expect(sample?.stale).toMatchObject({ code: 'TIMEOUT', reason: 'a gave no answer within 50 ms' });
+    expect(sample?.stale?.ageNs).toBeGreaterThan(40_000_000n);
+    expect(answer?.errors).toHaveLength(1);
+  });
+
+  it('never yields old values of a VM that is gone, or of another request', async () => {
+    const counter = new Counter();
+    const shelf = registry([new Shelf(['a', counter])], 50);
+    await shelf.query({ target: 'vm' });
+    counter.behave = never;
+    expect((await shelf.query({ target: 'vcpu' }))[0]?.items).toEqual([]);
+    counter.behave = () => Promise.reject(new VirtstatError('DOMAIN_GONE', 'gone'));
+    expect((await shelf.query({ target: 'vm' }))[0]?.items).toEqual([]);
+  });
+
+  it('of a source is an answer of its own, beside those of the other sources', async () => {
+    const failing: Source = {
+      uri: 'bad:',
+      scan: () => Promise.reject(new Error('no such host')),
+      close: async () => undefined,
+    };
+    const answers = await registry([failing, new Shelf(['a', new Counter()])]).query({ target: 'vm' });
+    expect(answers.map(({ domain }) => domain.name)).toEqual(['bad:', 'a']);
+    expect(answers[0]?.errors).toMatchObject([{ code: 'INTERNAL', message: 'searching bad: failed: no such host' }]);
+  });
+});
+
+describe('readers at the same moment', () => {
+  it('share one collection', async () => {
+    const counter = new Counter();
+    const shelf = registry([new Shelf(['a', counter])]);
+    await Promise.all(Array.from({ length: 10 }, () => shelf.query({ target: 'vm' })));
+    expect(counter.calls).toBe(1);
+    await shelf.query({ target: 'vm' });
+    expect(counter.calls).toBe(2);
+  });
+
+  it('may leave without ending it for the others', async () => {
+    const counter = new Counter();
+    counter.behave = () => new Promise((resolve) => setTimeout(resolve, 50));
+    const shelf = registry([new Shelf(['a', counter])]);
+    const staying = shelf.query({ target: 'vm' });
+    const leaving = shelf.query({ target: 'vm' }, { signal: AbortSignal.timeout(10) });
+    await expect(leaving).rejects.toMatchObject({ code: 'CANCELLED' });
+    expect((await staying)[0]?.items).toHaveLength(1);
+    expect(counter.calls).toBe(1);
+  });
+
+  it('take values of a permitted age', async () => {
+    const counter = new Counter();
+    const shelf = registry([new Shelf(['a', counter])]);
+    await shelf.query({ target: 'vm' });
+    await shelf.query({ target: 'vm' }, { maxAgeMs: 60_000 });
+    expect(counter.calls).toBe(1);
+    await shelf.query({ target: 'vm' }, { maxAgeMs: 0 });
+    expect(counter.calls).toBe(2);
+  });
+});
+
+describe('a registered provider', () => {
+  it('measures every domain until it is taken away', async () => {
+    const shelf = registry([new Shelf(['a', new Counter()], ['b'])]);
+    const remove = shelf.registerProvider(new Counter('mine'));
+    const providers = async () =>
+      (await shelf.query({ target: 'vm' })).map(({ items }) => items.map(({ provider }) => provider));
+    expect(await providers()).toEqual([['kvm', 'mine'], ['mine']]);
+    remove();
+    expect(await providers()).toEqual([['kvm'], []]);
+  });
+
+  it('has a name of its own', () => {
+    const shelf = registry([]);
+    shelf.registerProvider(new Counter('mine'));
+    expect(() => shelf.registerProvider(new Counter('mine'))).toThrow(
+      expect.objectContaining({ code: 'PROVIDER_DUPLICATE' }),
+    );
+  });
+});
+
+describe('a watch', () => {
+  it('yields sweep after sweep at its interval and ends with the signal', async () => {
+    const controller = new AbortController();
+    const seen: bigint[] = [];
+    const startMs = performance.now();
+    for await (const [answer] of registry([new Shelf(['a', new Counter()])]).watch(
+      { target: 'vm' },
+      { intervalMs: 30, signal: controller.signal },
+    )) {
+      seen.push(answer?.items[0]?.stats[0]?.value as bigint);
+      if (seen.length === 4) controller.abort();
+    }
+    expect(seen).toEqual([1n, 2n, 3n, 4n]);
+    expect(performance.now() - startMs).toBeGreaterThanOrEqual(85);
+  });
+
+  it('skips the turns that a slow sweep overran', async () => {
+    const counter = new Counter();
+    counter.behave = () => new Promise((resolve) => setTimeout(resolve, 50));
+    const startMs = performance.now();
+    for await (const _ of registry([new Shelf(['a', counter])]).watch({ target: 'vm' }, { intervalMs: 40 })) {
+      if (counter.calls === 3) break;
+    }
+    // Sweeps start at 0, 80 and 160 ms: the turns at 40 and 120 ms are lost.
+    expect(performance.now() - startMs).toBeGreaterThanOrEqual(200);
+  });
+});
+
+describe('resolve', () => {
+  const shelf = () => registry([new Shelf(['a', new Counter('kvm')], ['b', new Counter('kvm')])]);
+
+  it('turns names without a provider into entries for every provider of the target', async () => {
+    expect(await shelf().resolve({ target: 'vm', names: ['exits'] })).toEqual({
+      target: 'vm',
+      providers: [{ provider: 'kvm', names: ['exits'] }],
+    });
+    expect(await shelf().resolve({ target: 'vm' })).toEqual({ target: 'vm' });
+  });
+
+  it.each([
+    [{ target: 'vcpus' }, 'UNKNOWN_TARGET', 'no target is named "vcpus"; did you mean vcpu'],
+    [
+      { target: 'vm', provider: 'kmv' },
+      'UNKNOWN_PROVIDER',
+      'no provider of target vm is named "kmv"; did you mean kvm?',
+    ],
+    [{ target: 'vm', names: ['exit'] }, 'UNKNOWN_STAT', 'no stat of target vm is named "exit"; did you mean exits?'],
+  ])('refuses %j with the nearest names', async (request, code, message) => {
+    const error = await shelf()
+      .resolve(request)
+      .then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+    expect(error).toMatchObject({ code });
+    expect(String(error)).toContain(message);
+  });
+
+  it('says that nothing can be measured where no provider has a schema', async () => {
+    await expect(registry([new Shelf(['a'])]).resolve({ target: 'vm' })).rejects.toMatchObject({
+      code: 'NOTHING_MATCHED',
+    });
+  });
+});
+
+describe('closing', () => {
+  it('closes the sources and ends what is under way', async () => {
+    const counter = new Counter();
+    counter.behave = never;
+    const source = new Shelf(['a', counter]);
+    const shelf = registry([source], 10_000);
+    const pending = shelf.query({ target: 'vm' });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await shelf.close();
+    expect((await pending)[0]?.errors).toMatchObject([{ code: 'CLOSED' }]);
+    expect(source.closed).toBe(1);
+  });
+});
+
+it('lists domains completed by what they say of themselves', async () => {
+  expect(await registry([new Shelf(['a'])]).list()).toMatchObject([
+    { domain: { name: 'a', state: 'running' }, items: [], errors: [] },
+  ]);
+});

@@ -1,0 +1,71 @@
+import { VirtstatError } from '../model/errors.ts';
+import type { Source } from '../model/provider.ts';
+
+/**
+ * Sources by URI, each loaded only when asked for:
+ *
+ * | URI | what it reads |
+ * | --- | --- |
+ * | `local:` | this host: QEMU processes found in /proc, their kernel stats files and monitors |
+ * | `qmp+unix:PATH`, `qmp+tcp://HOST:PORT`, `qmp+tls://HOST:PORT` | one QEMU monitor |
+ * | `kvm+file:PATH` | captured stats files; all that are given form one source, since one VM may span several |
+ */
+const SCHEMES: Readonly<Record<string, (uris: readonly string[]) => Promise<readonly Source[]>>> = {
+  local: async (uris) => {
+    const { LocalSource } = await import('./local/local-source.ts');
+    return uris.slice(0, 1).map(() => new LocalSource());
+  },
+  'qmp+unix': openMonitors,
+  'qmp+tcp': openMonitors,
+  'qmp+tls': openMonitors,
+  'kvm+file': async (uris) => {
+    const { KvmFileSource } = await import('./kvm-file/kvm-file-source.ts');
+    return [new KvmFileSource(uris)];
+  },
+};
+
+/** Schemes that virtstat reserves for sources that this version does not have. */
+const PLANNED: ReadonlySet<string> = new Set([
+  'qemu',
+  'qemu+unix',
+  'qemu+tcp',
+  'qemu+tls',
+  'virtstat+unix',
+  'virtstat+tls',
+  'replay',
+]);
+
+/**
+ * Opens one source for each URI; nothing is connected or read before the first scan.
+ * @throws URI_INVALID, URI_UNSUPPORTED
+ */
+export async function openSources(uris: readonly string[]): Promise<readonly Source[]> {
+  const byScheme = new Map<string, string[]>();
+  for (const uri of uris) {
+    const scheme = schemeOf(uri);
+    byScheme.set(scheme, [...(byScheme.get(scheme) ?? []), uri]);
+  }
+  const opened = await Promise.all([...byScheme].map(([scheme, ofScheme]) => SCHEMES[scheme]?.(ofScheme) ?? []));
+  return opened.flat();
+}
+
+async function openMonitors(uris: readonly string[]): Promise<readonly Source[]> {
+  const { QemuSource } = await import('./qemu/source.ts');
+  return uris.map((uri) => new QemuSource(uri));
+}
+
+function schemeOf(uri: string): string {
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(uri)?.[1]?.toLowerCase();
+  const known = Object.keys(SCHEMES).join(', ');
+  if (scheme === undefined) {
+    throw new VirtstatError('URI_INVALID', `${JSON.stringify(uri)} is not a URI; it must begin with one of ${known}`);
+  }
+  if (Object.hasOwn(SCHEMES, scheme)) return scheme;
+  if (PLANNED.has(scheme)) {
+    throw new VirtstatError(
+      'URI_UNSUPPORTED',
+      `${uri}: this version has no source for ${scheme}: yet; it has ${known}`,
+    );
+  }
+  throw new VirtstatError('URI_UNSUPPORTED', `${uri}: no source is known for ${scheme}:; there are ${known}`);
+}
