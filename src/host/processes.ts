@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 
 /**
  * One process as /proc shows it. Reads are synchronous: /proc never waits for a disk, and a hundred small reads cost less
@@ -14,6 +14,9 @@ export interface Process {
 
 /** Longest command line that is looked at; QEMU's with hundreds of devices stay well below. */
 export const MAX_COMMAND_LINE_BYTES: number = 1 << 20;
+
+/** Largest text file that is read for a process. */
+export const MAX_TEXT_FILE_BYTES: number = 1 << 20;
 
 /** Where the kernel shows processes; tests give a folder of their own. */
 export const PROC_ROOT = '/proc';
@@ -49,6 +52,17 @@ export function pathSeenBy(pid: number, path: string, procRoot: string = PROC_RO
   return linkOf(`${procRoot}/${pid}/root`) === linkOf(`${procRoot}/self/root`)
     ? path
     : `${procRoot}/${pid}/root${path}`;
+}
+
+/** A text file by the path that this process knows it by; undefined where it cannot be read, or is larger than the bound. */
+export function readFileOf(pid: number, path: string, procRoot: string = PROC_ROOT): string | undefined {
+  const seen = pathSeenBy(pid, path, procRoot);
+  try {
+    const { size } = statSync(seen);
+    return size <= MAX_TEXT_FILE_BYTES ? readFileSync(seen, 'utf8') : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /**

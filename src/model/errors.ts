@@ -26,6 +26,7 @@ export const ERROR_CODES = {
   NESTING_TOO_DEEP: 'A message from a peer nests brackets deeper than the bound.',
   JSON_INVALID: 'A message from a peer is not JSON.',
   MONITOR_BUSY: 'The monitor accepted the connection but sent no greeting: it serves one client at a time.',
+  MONITOR_MISSING: 'The VM has no monitor that could be asked, or its monitor offers no such statistics.',
   MONITOR_NOT_QMP: 'The peer at a QMP address does not speak QMP.',
   QMP_COMMAND_FAILED: 'QEMU answered a command with an error.',
   QMP_REPLY_INVALID: 'A reply of QEMU does not have the shape that its command promises.',

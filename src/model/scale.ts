@@ -9,19 +9,26 @@ export function factorOf(scale: Scale): number {
 }
 
 /**
- * A raw number in the largest fitting human unit, rounded to four digits: `9.122 s`, `1.5 MiB`, `12.3 M/s`. Numbers
- * without a unit below 2^53 keep all their digits. `suffix` follows the unit (`/s` for rates).
+ * A raw number in the largest fitting human unit, rounded to four digits: `9.122 s`, `1.5 MiB`, `12.3 M/s`. A `bigint`
+ * without unit and scale keeps all its digits. `suffix` follows the unit (`/s` for rates). Where the scale is none that
+ * can be applied, it is written out: `7 * 10^400 seconds`.
  */
 export function humanize(raw: number | bigint, scale: Scale, suffix = ''): string {
-  if (typeof raw === 'bigint' && scale.unit === undefined && factorOf(scale) === 1) return `${raw}${suffix}`;
+  const isPlain = scale.base === undefined && scale.exponent === 0;
+  if (typeof raw === 'bigint' && scale.unit === undefined && isPlain) return `${raw}${suffix}`;
   const value = Number(raw) * factorOf(scale);
+  if (!isApplicable(scale, raw, value)) return `${digits(Number(raw))} ${powerOf(scale)}${wordOf(scale)}${suffix}`;
   if (scale.unit === 'seconds') return withPrefix(value, SECONDS, `s${suffix}`);
   if (scale.unit === 'bytes') return withPrefix(value, BYTES, `B${suffix}`);
-  const word = scale.unit === undefined ? '' : ` ${scale.unit}`;
-  return `${digits(value)}${unknownScale(scale)}${word}${suffix}`;
+  const large = Math.abs(value) >= FIRST_PREFIXED && !(typeof raw === 'bigint' && isPlain);
+  if (large) return `${withPrefix(value, PLAIN, '').trimEnd()}${wordOf(scale)}${suffix}`;
+  return `${digits(value)}${wordOf(scale)}${suffix}`;
 }
 
 type Prefixes = readonly (readonly [factor: number, prefix: string])[];
+
+/** Numbers without a prefix of their own, such as rates, get one from here on. */
+const FIRST_PREFIXED = 10_000;
 
 const SECONDS: Prefixes = [
   [1, ''],
@@ -29,6 +36,8 @@ const SECONDS: Prefixes = [
   [1e-6, 'u'],
   [1e-9, 'n'],
   [1e-12, 'p'],
+  [1e-15, 'f'],
+  [1e-18, 'a'],
 ];
 
 const BYTES: Prefixes = [
@@ -39,6 +48,15 @@ const BYTES: Prefixes = [
   [2 ** 20, 'Mi'],
   [2 ** 10, 'Ki'],
   [1, ''],
+];
+
+const PLAIN: Prefixes = [
+  [1e18, 'E'],
+  [1e15, 'P'],
+  [1e12, 'T'],
+  [1e9, 'G'],
+  [1e6, 'M'],
+  [1e3, 'k'],
 ];
 
 function withPrefix(value: number, prefixes: Prefixes, unit: string): string {
@@ -56,6 +74,16 @@ function digits(value: number): string {
   return String(Number(value.toPrecision(4)));
 }
 
-function unknownScale(scale: Scale): string {
-  return scale.exponent !== 0 && typeof scale.base !== 'number' ? ` * ${scale.base ?? '?'}^${scale.exponent}` : '';
+/** False where base^exponent is unknown, or beyond what a `number` can say about this value. */
+function isApplicable(scale: Scale, raw: number | bigint, value: number): boolean {
+  if (scale.base === undefined) return scale.exponent === 0;
+  return typeof scale.base === 'number' && Number.isFinite(value) && (value !== 0 || Number(raw) === 0);
+}
+
+function powerOf({ base, exponent }: Scale): string {
+  return `* ${base ?? '?'}^${exponent}`;
+}
+
+function wordOf({ unit }: Scale): string {
+  return unit === undefined ? '' : ` ${unit}`;
 }

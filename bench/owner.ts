@@ -1,0 +1,61 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+/** A process that holds VMs with all their stats files open. */
+export interface Owner {
+  readonly pid: number;
+  /** Ends it, and waits until it has ended. Harmless when called twice. */
+  stop(): Promise<void>;
+}
+
+/** C programs of `bench/c`, compiled into a directory of their own. */
+export class Programs implements Disposable {
+  readonly #folder: string = mkdtempSync(join(tmpdir(), 'virtstat-bench-'));
+
+  /** Path of the compiled program. */
+  compile(name: string): string {
+    const binary = join(this.#folder, name);
+    const source = join(import.meta.dirname, 'c', `${name}.c`);
+    execFileSync('gcc', ['-O2', '-Wall', '-Werror', '-o', binary, source], { stdio: ['ignore', 'ignore', 'inherit'] });
+    return binary;
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** Why VMs cannot be made here; undefined where they can. */
+export function whyNoOwner(): string | undefined {
+  try {
+    accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
+  } catch {
+    return '/dev/kvm cannot be opened';
+  }
+  try {
+    execFileSync('gcc', ['--version'], { stdio: 'ignore' });
+  } catch {
+    return 'there is no C compiler (gcc)';
+  }
+  return undefined;
+}
+
+/** Starts `binary` (the program `owner`) with that many VMs of that many vCPUs each; all stats files are open on return. */
+export async function startOwner(binary: string, vms: number, vcpus: number): Promise<Owner> {
+  const child = spawn(binary, [String(vms), String(vcpus)], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = once(child, 'exit');
+  const ready = once(createInterface(child.stdout), 'line').then(([line]) => String(line));
+  const line = await Promise.race([ready, ended.then(([status]) => `ended with status ${String(status)}`)]);
+  if (!line.startsWith('{')) throw new Error(`the owner of the VMs ${line}`);
+  return {
+    pid: child.pid!,
+    stop: async () => {
+      child.stdin.destroy();
+      await ended;
+    },
+  };
+}

@@ -1,0 +1,25 @@
+import { joinWatchInterval } from './arguments.ts';
+import { CommanderError } from './commander.ts';
+import { EXIT, type ExitStatus, messageOf, statusOfError } from './exit.ts';
+import { buildProgram } from './program.ts';
+
+/** Runs one command line, without the program's name, and says with what status to exit. */
+async function run(args: readonly string[]): Promise<ExitStatus> {
+  let status: ExitStatus = EXIT.done;
+  const program = buildProgram((outcome) => {
+    status = outcome;
+  }, args);
+  try {
+    await program.parseAsync(joinWatchInterval(args), { from: 'user' });
+    return status;
+  } catch (error) {
+    // What commander has to say, it has said; help that was asked for is no error.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    process.stderr.write(`virtstat: ${messageOf(error)}\n`);
+    return statusOfError(error);
+  }
+}
+
+const status = run(process.argv.slice(2));
+// A descriptor that something still holds must not keep a finished command alive.
+status.then((code) => process.exit(process.exitCode ?? code));

@@ -1,0 +1,192 @@
+import type { Domain } from '../../model/domain.ts';
+import { VirtstatError } from '../../model/errors.ts';
+import type { StatsFilter } from '../../model/filter.ts';
+import {
+  INVALID_CPU_INDEX,
+  type InfoStatsArguments,
+  parseInfoStatsArguments,
+  QEMU_WORDS,
+  unknownCommand,
+} from '../../protocol/hmp/command-line.ts';
+import type { SampleAnswer } from '../../registry/answer.ts';
+import type { Registry } from '../../registry/registry.ts';
+import { messageOf } from '../exit.ts';
+import { cpuPaths, infoStatsText } from '../info-stats.ts';
+import { completeStatsArgument, type Vocabulary, vocabularyOf } from '../vocabulary.ts';
+import { helpText, INFO_TOPICS, MONITOR_COMMANDS } from './help.ts';
+
+/** What a line typed at the prompt comes to. */
+export interface MonitorAnswer {
+  /** Whole lines; empty where there is nothing to say. */
+  readonly text: string;
+  readonly quits: boolean;
+}
+
+/** What `info uuid` prints for a machine without one. */
+const NO_UUID = '00000000-0000-0000-0000-000000000000';
+
+/**
+ * A session with one domain that answers as QEMU's human monitor does, line by line: same words, same texts. It keeps the
+ * chosen CPU. Errors are text, as there.
+ */
+export class MonitorShell {
+  readonly #registry: Registry;
+  readonly #domains: readonly string[];
+  readonly #signal: AbortSignal;
+  #cpu = 0;
+  #vocabulary: Vocabulary | undefined;
+
+  constructor(registry: Registry, domain: Domain, signal: AbortSignal) {
+    this.#registry = registry;
+    this.#domains = [domain.uuid ?? domain.name];
+    this.#signal = signal;
+  }
+
+  /** Answers one line. Never rejects for what is on it. */
+  async answer(line: string): Promise<MonitorAnswer> {
+    const command = line.trim();
+    if (command === '' || command.startsWith('#')) return say();
+    try {
+      return await this.#run(command);
+    } catch (error) {
+      return say(messageOf(error));
+    }
+  }
+
+  /** What may stand at the end of a line, and the part of it that it replaces. Never rejects. */
+  async complete(line: string): Promise<[matches: string[], typed: string]> {
+    const words = line.trimStart().split(/\s+/);
+    const typed = words.at(-1) ?? '';
+    const before = words.slice(0, -1);
+    const candidates = await this.#candidates(before, typed);
+    return [candidates.filter((word) => word.startsWith(typed)), typed];
+  }
+
+  async #candidates(before: readonly string[], typed: string): Promise<readonly string[]> {
+    const [command, topic, ...rest] = before;
+    if (command === undefined) return MONITOR_COMMANDS;
+    if (command === 'help' || command === '?') return topic === undefined ? MONITOR_COMMANDS : [];
+    if (command !== 'info') return [];
+    if (topic === undefined) return INFO_TOPICS;
+    if (topic !== 'stats') return [];
+    return completeStatsArgument(await this.#words(), rest, typed);
+  }
+
+  async #run(command: string): Promise<MonitorAnswer> {
+    const { word, rest } = splitWord(command);
+    if (word === 'quit' || word === 'q') {
+      return rest === '' ? { text: '', quits: true } : say(...extraneous('quit|q', 'quit'));
+    }
+    if (word === 'help' || word === '?') return say(...helpText(rest));
+    if (word === 'cpu') return say(...(await this.#chooseCpu(rest)));
+    if (word !== 'info') return say(unknownCommand(word));
+    const { word: topic, rest: argument } = splitWord(rest);
+    if (topic === '') return say(...helpText('info'));
+    if (topic === 'stats') return { text: await this.#infoStats(argument), quits: false };
+    if (!INFO_TOPICS.includes(topic)) return say(unknownCommand(`info ${topic}`));
+    if (argument !== '') return say(...extraneous(topic, `info ${topic}`));
+    return say(...(await this.#info(topic)));
+  }
+
+  async #infoStats(argument: string): Promise<string> {
+    const answers = await this.#registry.schemas(this.#read());
+    const schemas = answers.flatMap(({ items }) => items);
+    const parsed = parseInfoStatsArguments(argument, {
+      targets: [...QEMU_WORDS.targets, ...schemas.map(({ target }) => target)],
+      providers: [...QEMU_WORDS.providers, ...schemas.map(({ provider }) => provider)],
+    });
+    if (!parsed.ok) return lines(parsed.lines);
+    const [failure] = answers.flatMap(({ errors }) => errors);
+    if (failure !== undefined) throw failure;
+    const asked = parsed.value;
+    const providers = schemas.filter(({ target }) => target === asked.target).map(({ provider }) => provider);
+    const filter = filterOf(asked, providers);
+    const samples = (await this.#query(filter)).flatMap(({ items }) => items);
+    return infoStatsText(samples, { filter, schemas, providerAsked: asked.provider !== undefined, cpu: this.#cpu });
+  }
+
+  async #info(topic: string): Promise<readonly string[]> {
+    if (topic === 'cpus') {
+      const paths = await this.#cpus();
+      return paths.map((path, index) => `${index === this.#cpu ? '*' : ' '} CPU #${index}: qom-path=${path}`);
+    }
+    const domain = await this.#describe();
+    if (topic === 'name') return [domain.name];
+    if (topic === 'uuid') return [domain.uuid ?? NO_UUID];
+    return [statusLine(domain)];
+  }
+
+  async #chooseCpu(argument: string): Promise<readonly string[]> {
+    if (argument === '') return ['unexpected end of expression', 'Try "help cpu" for more information'];
+    if (!/^-?\d+$/.test(argument)) {
+      const wrong = /[^\d-]/.exec(argument)?.[0] ?? argument.charAt(0);
+      return [`invalid char '${wrong}' in expression`, 'Try "help cpu" for more information'];
+    }
+    const index = Number(argument);
+    if (index < 0 || index >= (await this.#cpus()).length) return [INVALID_CPU_INDEX];
+    this.#cpu = index;
+    return [];
+  }
+
+  async #cpus(): Promise<readonly string[]> {
+    const answers = await this.#query({ target: 'vcpu' });
+    return cpuPaths(answers.flatMap(({ items }) => items));
+  }
+
+  async #query(filter: StatsFilter): Promise<readonly SampleAnswer[]> {
+    const answers = await this.#registry.query(filter, this.#read());
+    const [error] = answers.flatMap(({ errors }) => errors);
+    if (error !== undefined) throw error;
+    return answers;
+  }
+
+  async #describe(): Promise<Domain> {
+    const [answer] = await this.#registry.list(this.#read());
+    if (answer === undefined) throw new VirtstatError('DOMAIN_GONE', 'the virtual machine has exited');
+    return answer.domain;
+  }
+
+  /** Schemas do not change while a VM lives, so completion asks once. */
+  async #words(): Promise<Vocabulary> {
+    if (this.#vocabulary !== undefined) return this.#vocabulary;
+    const schemas = (await this.#registry.schemas(this.#read())).flatMap(({ items }) => items);
+    const vocabulary = vocabularyOf(schemas);
+    if (schemas.length > 0) this.#vocabulary = vocabulary;
+    return vocabulary;
+  }
+
+  #read(): { readonly domains: readonly string[]; readonly signal: AbortSignal } {
+    return { domains: this.#domains, signal: this.#signal };
+  }
+}
+
+function filterOf({ target, names, provider }: InfoStatsArguments, providers: readonly string[]): StatsFilter {
+  if (names === undefined && provider === undefined) return { target };
+  const asked = provider === undefined ? [...new Set(providers)] : [provider];
+  return { target, providers: asked.map((name) => ({ provider: name, ...(names && { names }) })) };
+}
+
+/** QEMU names the run state where it is not simply paused. */
+function statusLine({ state }: Domain): string {
+  if (state === undefined)
+    throw new VirtstatError('NOTHING_MATCHED', 'the run state is not known: no monitor can be asked');
+  if (state === 'running') return 'VM status: running';
+  return state === 'paused' ? 'VM status: paused' : `VM status: paused (${state})`;
+}
+
+function extraneous(command: string, help: string): readonly string[] {
+  return [`${command}: extraneous characters at the end of line`, `Try "help ${help}" for more information`];
+}
+
+function splitWord(text: string): { readonly word: string; readonly rest: string } {
+  const [, word = '', rest = ''] = /^(\S*)\s*(.*)$/s.exec(text) ?? [];
+  return { word, rest: rest.trimEnd() };
+}
+
+function say(...said: readonly string[]): MonitorAnswer {
+  return { text: lines(said), quits: false };
+}
+
+function lines(said: readonly string[]): string {
+  return said.map((line) => `${line}\n`).join('');
+}

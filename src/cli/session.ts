@@ -1,0 +1,49 @@
+import { DEFAULT_DEADLINE_MS } from '../model/limits.ts';
+import { Registry } from '../registry/registry.ts';
+import { openSources } from '../source/open.ts';
+import { type ExitStatus, statusOfError } from './exit.ts';
+import { openTerminal, type Terminal } from './terminal.ts';
+
+/** What every command takes. */
+export interface GlobalOptions {
+  /** URIs of the sources; absent: `$VIRTSTAT_DEFAULT_URI`, else this host. */
+  readonly connect?: readonly string[];
+  /** Deadline of each domain, in milliseconds. */
+  readonly timeout?: number;
+}
+
+/** What a verb works with. */
+export interface Session {
+  readonly registry: Registry;
+  readonly terminal: Terminal;
+}
+
+/** The sources that are meant: those of the command line, else of the environment, else this host. */
+export function urisOf({ connect }: GlobalOptions): readonly string[] {
+  return connect ?? [process.env['VIRTSTAT_DEFAULT_URI'] || 'local:'];
+}
+
+/** Runs a verb on the registry of its sources, and closes them whatever happens. */
+export async function withSession(
+  options: GlobalOptions,
+  work: (session: Session) => Promise<ExitStatus>,
+): Promise<ExitStatus> {
+  const sources = await openSources(urisOf(options));
+  const registry = new Registry(sources, { deadlineMs: options.timeout ?? DEFAULT_DEADLINE_MS });
+  const terminal = openTerminal();
+  try {
+    return await work({ registry, terminal });
+  } catch (error) {
+    if (terminal.gone.aborted) return statusOfError(terminal.gone.reason);
+    throw error;
+  } finally {
+    await registry.close();
+  }
+}
+
+/** A signal for what runs until somebody ends it: Ctrl-C, a kind kill, or a reader that went away. */
+export function untilStopped(terminal: Terminal): AbortSignal {
+  const stopped = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => stopped.abort());
+  return AbortSignal.any([stopped.signal, terminal.gone]);
+}

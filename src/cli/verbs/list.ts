@@ -1,0 +1,23 @@
+import { EXIT, type ExitStatus } from '../exit.ts';
+import { document } from '../render/json.ts';
+import { listDocument } from '../render/list-document.ts';
+import { listText } from '../render/list-text.ts';
+import { warnErrors } from '../select.ts';
+import { type GlobalOptions, urisOf, withSession } from '../session.ts';
+
+/** What `list` takes. */
+export interface ListOptions extends GlobalOptions {
+  readonly json?: boolean;
+}
+
+/** `virtstat list`: the domains, and what can be read of each. A host without any is no failure. */
+export function list(options: ListOptions): Promise<ExitStatus> {
+  return withSession(options, async ({ registry, terminal }) => {
+    const answers = await registry.list({ signal: terminal.gone });
+    terminal.out(options.json ? document(listDocument(answers)) : listText(answers, terminal.paint));
+    warnErrors(answers, terminal);
+    if (answers.length === 0) terminal.warn(`no virtual machine was found at ${urisOf(options).join(', ')}`);
+    const failed = answers.length > 0 && answers.every(({ items, errors }) => items.length === 0 && errors.length > 0);
+    return failed ? EXIT.failed : EXIT.done;
+  });
+}

@@ -1,0 +1,84 @@
+import type { StatsFilter } from '../model/filter.ts';
+import type { SampleAnswer, SchemaAnswer } from '../registry/answer.ts';
+import type { WatchOptions } from '../registry/registry.ts';
+import { EXIT, type ExitStatus } from './exit.ts';
+import type { Frame } from './live/frames.tsx';
+import { document } from './render/json.ts';
+import { queryDocument } from './render/query-document.ts';
+import { queryText } from './render/query-text.ts';
+import { printable } from './render/text.ts';
+import { GrowthTracker, SchemaBook } from './schema-book.ts';
+import { warnErrors } from './select.ts';
+import type { Session } from './session.ts';
+
+/** How a watch shows what it gets. */
+export interface WatchQueryOptions extends WatchOptions {
+  /** What is known already; more is asked for when a domain comes that they do not cover. */
+  readonly schemas: readonly SchemaAnswer[];
+  readonly json: boolean;
+  readonly rate: boolean;
+}
+
+/**
+ * Shows a query again and again until its signal fires: as JSON one document for each sweep on a line of its own; on a
+ * terminal drawn again in place; else block after block.
+ */
+export async function watchQuery(
+  session: Session,
+  filter: StatsFilter,
+  options: WatchQueryOptions,
+): Promise<ExitStatus> {
+  const { terminal } = session;
+  if (options.json || !terminal.isInteractive) {
+    let isFirst = true;
+    for await (const { text, answers } of sweeps(session, filter, options)) {
+      terminal.out(options.json || isFirst ? text : `\n${text}`);
+      warnErrors(answers, terminal);
+      isFirst = false;
+    }
+    return EXIT.done;
+  }
+  const { showFrames } = await import('./live/frames.tsx');
+  const stop = new AbortController();
+  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
+  const frames = screens(session, filter, { ...options, signal });
+  await showFrames(frames, { signal, quit: () => stop.abort(), alternateScreen: false });
+  return EXIT.done;
+}
+
+interface Sweep {
+  readonly text: string;
+  readonly answers: readonly SampleAnswer[];
+}
+
+async function* sweeps(
+  { registry, terminal }: Session,
+  filter: StatsFilter,
+  options: WatchQueryOptions,
+): AsyncGenerator<Sweep> {
+  const book = new SchemaBook(options.schemas);
+  const tracker = options.rate ? new GrowthTracker() : undefined;
+  const read = { signal: options.signal ?? terminal.gone, ...(options.domains && { domains: options.domains }) };
+  for await (const answers of registry.watch(filter, options)) {
+    if ((!options.json || options.rate) && !book.covers(answers)) {
+      book.add(await registry.schemas({ ...read, target: filter.target }));
+    }
+    const growths = tracker?.update(answers, book);
+    const text = options.json
+      ? document(queryDocument(answers, growths))
+      : queryText(answers, { book, paint: terminal.paint, ...(growths && { growths }) });
+    yield { text, answers };
+  }
+}
+
+/** The sweeps as whole screens: what went wrong stands first, so that long values do not push it out of sight. */
+async function* screens(session: Session, filter: StatsFilter, options: WatchQueryOptions): AsyncGenerator<Frame> {
+  for await (const { text, answers } of sweeps(session, filter, options)) {
+    const problems = answers.flatMap(({ domain, errors }) =>
+      errors.map(({ message }) => session.terminal.paint('red', printable(`${domain.name}: ${message}`))),
+    );
+    const lines = [...problems, ...text.trimEnd().split('\n')];
+    yield ({ rows }) =>
+      lines.length <= rows ? lines : [...lines.slice(0, rows - 1), `… ${lines.length - rows + 1} more lines`];
+  }
+}

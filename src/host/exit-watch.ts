@@ -1,0 +1,51 @@
+import type { ProcessHandle } from './process-handle.ts';
+import { exitedAmong } from './syscalls.ts';
+
+/** From one look at the processes to the next, in milliseconds: how late an exit may be noticed. */
+export const EXIT_CHECK_INTERVAL_MS = 50;
+
+/**
+ * Calls back when processes exit. One system call looks at all of them, on a timer that does not keep this process
+ * running: a wait that blocks would need a thread of its own, and would keep the process from ending.
+ */
+export class ExitWatch {
+  readonly #callbacks = new Map<ProcessHandle, () => void>();
+  #timer: NodeJS.Timeout | undefined;
+
+  /**
+   * Calls `onExit` once, soon after the process exits. Returns the function that ends the watch. A handle that is closed
+   * is no longer watched.
+   */
+  watch(handle: ProcessHandle, onExit: () => void): () => void {
+    this.#callbacks.set(handle, onExit);
+    this.#timer ??= setInterval(() => this.check(), EXIT_CHECK_INTERVAL_MS).unref();
+    return () => this.#forget(handle);
+  }
+
+  /** How many processes are watched. */
+  get size(): number {
+    return this.#callbacks.size;
+  }
+
+  /** Looks now. */
+  check(): void {
+    for (const handle of this.#callbacks.keys()) if (handle.pidfd < 0) this.#forget(handle);
+    const handles = new Map([...this.#callbacks.keys()].map((handle) => [handle.pidfd, handle]));
+    for (const pidfd of exitedAmong([...handles.keys()])) {
+      const handle = handles.get(pidfd)!;
+      const onExit = this.#callbacks.get(handle);
+      this.#forget(handle);
+      onExit?.();
+    }
+  }
+
+  #forget(handle: ProcessHandle): void {
+    this.#callbacks.delete(handle);
+    if (this.#callbacks.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}
+
+/** The watch that all of this process shares. */
+export const exitWatch: ExitWatch = new ExitWatch();

@@ -1,0 +1,10 @@
+import { describe, expect, it } from 'vitest';
+import { createKvmVm, MAX_VCPUS } from './kvm-vm.ts';
+
+const options = { image: '/no/such/image', imageAddress: 0x7c00, memoryBytes: 128 * 1024, vcpus: 1 };
+
+describe.runIf(process.arch === 'x64')('createKvmVm', () => {
+  it.each([0, MAX_VCPUS + 1, 1.5, Number.NaN])('refuses %d vCPUs, for which there are no threads', (vcpus) => {
+    expect(() => createKvmVm({ ...options, vcpus })).toThrow(/1 to 2 vCPUs/);
+  });
+});

@@ -1,0 +1,177 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createServer as createTlsServer } from 'node:tls';
+import { afterAll, afterEach, beforeAll, describe, expect, it, type TestContext } from 'vitest';
+import type { VirtstatError } from '../model/errors.ts';
+import { type ByteStream, connectStream, MAX_UNSENT_BYTES, type StreamAddress } from './stream.ts';
+
+let folder: string;
+const servers: { readonly server: Server; readonly sockets: Set<Socket> }[] = [];
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'virtstat-stream-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterEach(() => {
+  for (const { server, sockets } of servers.splice(0)) {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  }
+});
+
+const limits = { signal: new AbortController().signal, timeoutMs: 5000 };
+
+async function listen(server: Server, where: string | number): Promise<number> {
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.on('error', () => undefined);
+  });
+  servers.push({ server, sockets });
+  await new Promise<void>((resolve) =>
+    typeof where === 'string' ? server.listen(where, resolve) : server.listen(where, '127.0.0.1', resolve),
+  );
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+/** What a stream brings, and why it ended. */
+function collect(stream: ByteStream): { readonly text: () => string; readonly ended: Promise<VirtstatError> } {
+  let text = '';
+  const ended = new Promise<VirtstatError>((resolve) =>
+    stream.listen({ onData: (chunk) => (text += new TextDecoder().decode(chunk)), onEnd: resolve }),
+  );
+  return { text: () => text, ended };
+}
+
+function echo(socket: Socket): void {
+  socket.write('hello ');
+  socket.once('data', (chunk) => socket.end(chunk));
+}
+
+/** A certificate for this host that signs itself. */
+function selfSigned(context: TestContext): { cert: string; key: string; caFile: string } {
+  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
+  try {
+    const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+    execFileSync('openssl', [...args, '-keyout', key, '-out', cert, ...subject], { stdio: 'ignore' });
+  } catch {
+    context.skip('openssl is not installed');
+  }
+  return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8'), caFile: cert };
+}
+
+describe('connectStream', () => {
+  it.each(['unix', 'tcp'] as const)('carries bytes both ways over %s, and says when the peer is done', async (kind) => {
+    const path = join(folder, 'echo');
+    const port = await listen(createServer(echo), kind === 'unix' ? path : 0);
+    const address: StreamAddress = kind === 'unix' ? { kind, path } : { kind, host: 'localhost', port };
+    const stream = await connectStream(address, limits);
+    const { text, ended } = collect(stream);
+    stream.write(new TextEncoder().encode('world'));
+    expect(await ended).toMatchObject({ code: 'CONNECTION_LOST' });
+    expect(text()).toBe('hello world');
+  });
+
+  it('carries bytes over TLS, and only where the certificate is trusted', async (context) => {
+    const { cert, key, caFile } = selfSigned(context);
+    const port = await listen(createTlsServer({ cert, key }, echo), 0);
+    const stream = await connectStream({ kind: 'tls', host: '127.0.0.1', port, caFile }, limits);
+    const { text, ended } = collect(stream);
+    stream.write(new TextEncoder().encode('world'));
+    await ended;
+    expect(text()).toBe('hello world');
+    await expect(connectStream({ kind: 'tls', host: '127.0.0.1', port }, limits)).rejects.toMatchObject({
+      code: 'TLS_FAILED',
+    });
+  });
+
+  it('fails where the peer does not speak TLS, or a file of ours is no key', async () => {
+    const port = await listen(
+      createServer((socket) => socket.end('220 no TLS here\r\n')),
+      0,
+    );
+    const address = { kind: 'tls', host: '127.0.0.1', port } as const;
+    await expect(connectStream(address, limits)).rejects.toMatchObject({ code: 'TLS_FAILED' });
+    const keyFile = join(folder, 'no-key');
+    writeFileSync(keyFile, 'nothing');
+    await expect(connectStream({ ...address, keyFile, certFile: keyFile }, limits)).rejects.toMatchObject({
+      code: 'TLS_FAILED',
+    });
+    await expect(connectStream({ ...address, caFile: join(folder, 'none') }, limits)).rejects.toMatchObject({
+      code: 'PATH_NOT_FOUND',
+    });
+  });
+
+  it('says that a path does not exist, is nobody’s, or cannot be a socket', async () => {
+    const path = join(folder, 'none');
+    await expect(connectStream({ kind: 'unix', path }, limits)).rejects.toMatchObject({ code: 'PATH_NOT_FOUND' });
+    writeFileSync(path, '');
+    await expect(connectStream({ kind: 'unix', path }, limits)).rejects.toMatchObject({ code: 'CONNECT_REFUSED' });
+    await expect(connectStream({ kind: 'unix', path: '/x'.repeat(200) }, limits)).rejects.toMatchObject({
+      code: 'CONNECT_FAILED',
+    });
+    await expect(connectStream({ kind: 'unix', path: 'a\0b' }, limits)).rejects.toMatchObject({
+      code: 'CONNECT_FAILED',
+    });
+  });
+
+  it('says that a socket may not be used', async (context) => {
+    if (process.getuid?.() !== 0) context.skip('only root can become somebody else');
+    const path = join(folder, 'private');
+    await listen(createServer(), path);
+    chmodSync(folder, 0o755);
+    chmodSync(path, 0o600);
+    process.seteuid?.(65534);
+    try {
+      await expect(connectStream({ kind: 'unix', path }, limits)).rejects.toMatchObject({ code: 'ACCESS_DENIED' });
+    } finally {
+      process.seteuid?.(0);
+    }
+  });
+
+  it('says that nobody listens, or that there is no such host', async () => {
+    const port = await listen(createServer(), 0);
+    servers.at(-1)?.server.close();
+    await expect(connectStream({ kind: 'tcp', host: '127.0.0.1', port }, limits)).rejects.toMatchObject({
+      code: 'CONNECT_REFUSED',
+    });
+    await expect(connectStream({ kind: 'tcp', host: 'no.such.host.invalid', port }, limits)).rejects.toMatchObject({
+      code: 'CONNECT_FAILED',
+    });
+  });
+
+  it('gives up at its limit and when told to, and leaves nothing open', async () => {
+    let closed = 0;
+    const port = await listen(
+      createServer((socket) => socket.on('close', () => closed++).resume()),
+      0,
+    );
+    const address = { kind: 'tls', host: '127.0.0.1', port } as const;
+    await expect(connectStream(address, { ...limits, timeoutMs: 100 })).rejects.toMatchObject({ code: 'TIMEOUT' });
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(), 50);
+    await expect(connectStream(address, { ...limits, signal: controller.signal })).rejects.toMatchObject({
+      code: 'CANCELLED',
+    });
+    await expect.poll(() => closed).toBe(2);
+  });
+
+  it('holds back as much as the bound allows for a peer that does not read, and no more', async () => {
+    const path = join(folder, 'deaf');
+    await listen(
+      createServer((socket) => socket.pause()),
+      path,
+    );
+    const stream = await connectStream({ kind: 'unix', path }, limits);
+    const { ended } = collect(stream);
+    stream.write(new Uint8Array(MAX_UNSENT_BYTES));
+    stream.write(new Uint8Array(1));
+    stream.write(new Uint8Array(MAX_UNSENT_BYTES));
+    expect(await ended).toMatchObject({ code: 'QUEUE_FULL' });
+  });
+});

@@ -1,0 +1,165 @@
+import { listKvmFds } from '../../host/kvm-fds.ts';
+import { type Process, pathSeenBy, readFileOf, readProcess } from '../../host/processes.ts';
+import type { StreamAddress } from '../../host/stream.ts';
+import type { Availability, Domain } from '../../model/domain.ts';
+import { VirtstatError } from '../../model/errors.ts';
+import type { CallOptions, FoundDomain, Provider } from '../../model/provider.ts';
+import { Monitor } from '../qemu/monitor.ts';
+import { Relay } from '../qemu/relay.ts';
+import { type MonitorEndpoint, parseCommandLine } from './command-line.ts';
+import { KVM, LocalFiles } from './local-files.ts';
+import { LocalKvm, type MonitorWay } from './local-kvm.ts';
+
+/** How long a monitor that could not be reached is left alone, in milliseconds: finding out costs a second each time. */
+const MONITOR_RETRY_MS = 10_000;
+
+/** One QEMU process of this host: its stats files, its monitor, and what both together offer. */
+export class LocalDomain implements FoundDomain {
+  readonly domain: Domain;
+  readonly #process: Process;
+  readonly #procRoot: string;
+  readonly #files: LocalFiles;
+  readonly #monitor: Monitor | undefined;
+  readonly #relay: Relay | undefined;
+  #monitorRefusal: { readonly error: VirtstatError; readonly atMs: number } | undefined;
+
+  constructor(id: string, process: Process, source: string, procRoot: string) {
+    const { pid, argv } = process;
+    const { name = `qemu-${pid}`, uuid, monitors } = parseCommandLine(argv, (path) => readFileOf(pid, path, procRoot));
+    this.domain = { id, name, ...(uuid !== undefined && { uuid }), pid, source };
+    this.#process = process;
+    this.#procRoot = procRoot;
+    if (monitors.length > 0) {
+      this.#monitor = new Monitor(monitors.map((endpoint) => addressOf(pid, endpoint, procRoot)));
+      this.#relay = new Relay(this.#monitor, { isOneProcess: true });
+    }
+    this.#files = new LocalFiles(pid, {
+      procRoot,
+      cpus: (options) => this.#cpus(options),
+      hasExited: () => this.#hasExited(),
+    });
+  }
+
+  async providers(options: CallOptions): Promise<readonly Provider[]> {
+    const offered = await this.#offered(options);
+    if (VirtstatError.is(offered)) return [new LocalKvm(this.#files, { error: offered })];
+    const others = offered.providers.filter((provider) => provider.name !== KVM);
+    return [new LocalKvm(this.#files, offered.kvm), ...others];
+  }
+
+  async describe(options: CallOptions): Promise<Domain> {
+    const vcpus = listKvmFds(this.#process.pid, this.#procRoot)?.filter(({ kind }) => kind === 'vcpu').length;
+    const known = { ...this.domain, ...(vcpus !== undefined && vcpus > 0 && { vcpus }) };
+    try {
+      return await this.#ask((relay) => relay.describe(known, options));
+    } catch (error) {
+      if (VirtstatError.is(error) && error.code === 'DOMAIN_GONE') throw error;
+      return known;
+    }
+  }
+
+  async availability(options: CallOptions): Promise<readonly Availability[]> {
+    const offered = await this.#offered(options);
+    if (VirtstatError.is(offered)) return new LocalKvm(this.#files, { error: offered }).availability();
+    const others = offered.availability.filter(({ provider }) => provider !== KVM);
+    return [...new LocalKvm(this.#files, offered.kvm).availability(), ...others];
+  }
+
+  /** Gives back files and connection. */
+  close(): void {
+    this.#files.close();
+    this.#monitor?.close();
+  }
+
+  /** What the monitor offers, or why it cannot be asked. @throws DOMAIN_GONE */
+  async #offered(options: CallOptions): Promise<Offered | VirtstatError> {
+    try {
+      return await this.#ask(async (relay) => {
+        const [offers, availability] = await Promise.all([relay.providers(options), relay.availability(options)]);
+        const providers = offers.map((provider) => this.#watched(provider));
+        const kvm = providers.find(({ name }) => name === KVM);
+        const reason = availability.find(({ available }) => !available)?.reason ?? 'QEMU offers no statistics of KVM';
+        const way = kvm === undefined ? { error: new VirtstatError('MONITOR_MISSING', reason) } : { provider: kvm };
+        return { providers, availability, kvm: way };
+      });
+    } catch (error) {
+      const reason = VirtstatError.from(error, 'INTERNAL', `asking the monitor of ${this.domain.name} failed`);
+      if (reason.code === 'DOMAIN_GONE' || reason.code === 'CANCELLED') throw reason;
+      return reason;
+    }
+  }
+
+  /** The same provider, whose failures are explained by what became of the process. */
+  #watched(provider: Provider): Provider {
+    return {
+      name: provider.name,
+      targets: provider.targets,
+      schemas: (domain, options) => this.#ask(() => provider.schemas(domain, options)),
+      stats: (domain, request, options) => this.#ask(() => provider.stats(domain, request, options)),
+    };
+  }
+
+  /** The vCPUs as the monitor names them; none where it cannot be asked. */
+  async #cpus(options: CallOptions): Promise<readonly { path: string; threadId: number }[]> {
+    try {
+      return await this.#ask((relay) => relay.cpus(options));
+    } catch (error) {
+      if (VirtstatError.is(error) && error.code === 'DOMAIN_GONE') throw error;
+      return [];
+    }
+  }
+
+  /**
+   * Asks the monitor, unless it was out of reach a moment ago.
+   * @throws MONITOR_MISSING, DOMAIN_GONE where the process has exited, what the monitor raises
+   */
+  async #ask<T>(question: (relay: Relay) => Promise<T>): Promise<T> {
+    if (this.#relay === undefined) throw noMonitor(this.domain.name);
+    const refusal = this.#monitorRefusal;
+    if (refusal !== undefined && performance.now() - refusal.atMs < MONITOR_RETRY_MS) throw refusal.error;
+    try {
+      return await question(this.#relay);
+    } catch (error) {
+      const reason = VirtstatError.from(error, 'INTERNAL', `asking the monitor of ${this.domain.name} failed`);
+      if (this.#hasExited()) throw gone(this.domain, reason);
+      if (OUT_OF_REACH.has(reason.code)) this.#monitorRefusal = { error: reason, atMs: performance.now() };
+      throw reason;
+    }
+  }
+
+  #hasExited(): boolean {
+    const { pid, startTicks } = this.#process;
+    return readProcess(pid, this.#procRoot)?.startTicks !== startTicks;
+  }
+}
+
+interface Offered {
+  readonly providers: readonly Provider[];
+  readonly availability: readonly Availability[];
+  readonly kvm: MonitorWay;
+}
+
+/** What says that the next attempt will go the same way. */
+const OUT_OF_REACH: ReadonlySet<string> = new Set([
+  'ACCESS_DENIED',
+  'PATH_NOT_FOUND',
+  'CONNECT_REFUSED',
+  'CONNECT_FAILED',
+  'MONITOR_BUSY',
+  'MONITOR_NOT_QMP',
+]);
+
+function noMonitor(name: string): VirtstatError {
+  return new VirtstatError(
+    'MONITOR_MISSING',
+    `${name} has no QMP monitor of its own to ask; give it one (-qmp unix:/path,server=on,wait=off)`,
+  );
+}
+
+function gone(domain: Domain, cause: VirtstatError): VirtstatError {
+  return new VirtstatError('DOMAIN_GONE', `${domain.name} (process ${domain.pid}) has exited`, { cause });
+}
+
+function addressOf(pid: number, endpoint: MonitorEndpoint, procRoot: string): StreamAddress {
+  return endpoint.kind === 'unix' ? { kind: 'unix', path: pathSeenBy(pid, endpoint.path, procRoot) } : endpoint;
+}

@@ -1,0 +1,143 @@
+import { listKvmFds } from '../../host/kvm-fds.ts';
+import { threadIds } from '../../host/processes.ts';
+import { VirtstatError } from '../../model/errors.ts';
+import type { CallOptions } from '../../model/provider.ts';
+import type { Reading } from '../../model/sample.ts';
+import type { Schema } from '../../model/stat.ts';
+import { VIA_KVM_FILE } from '../kvm/stats-file.ts';
+import { openStatsFiles, type VmmFiles, type VmmFilesOptions } from '../kvm/vmm-files.ts';
+import { type CpuIdentity, pathsOf } from './vcpu-paths.ts';
+
+/** The provider of these statistics, by QEMU's name. */
+export const KVM = 'kvm';
+
+/** How long files stay as they are before new ones are looked for, and how long a refusal is believed, in milliseconds. */
+const LOOK_AGAIN_MS = 5000;
+
+/** What the stats files of one VM need to know from others. */
+export interface LocalFilesOptions extends VmmFilesOptions {
+  /** The vCPUs as the monitor names them; none where it cannot be asked. */
+  readonly cpus: (options: CallOptions) => Promise<readonly CpuIdentity[]>;
+  /** True where the process that was found has exited, though another may have its pid by now. */
+  readonly hasExited: () => boolean;
+}
+
+/**
+ * The kernel stats files of one VM on this host: opened when first asked for, looked at anew now and then (vCPUs may be
+ * plugged, a VMM may rebuild its VM), with the QOM path of every vCPU.
+ */
+export class LocalFiles {
+  readonly via: string = VIA_KVM_FILE;
+  readonly #pid: number;
+  readonly #options: LocalFilesOptions;
+  #files: VmmFiles | undefined;
+  #refusal: VirtstatError | undefined;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
+  /** Paths of the vCPUs, good for one state of the files. */
+  #paths: { readonly key: string; readonly byVcpu: ReadonlyMap<string, string> } | undefined;
+
+  constructor(pid: number, options: LocalFilesOptions) {
+    this.#pid = pid;
+    this.#options = options;
+  }
+
+  /** Why the target cannot be read from a file; undefined where it can. */
+  objection(target: string): VirtstatError | undefined {
+    const files = this.#open(target);
+    if (files instanceof VirtstatError) return files;
+    if (files.stats(target) !== undefined) return undefined;
+    return this.#notKept(target);
+  }
+
+  /** What the target's files measure; undefined where there are none. */
+  schema(target: string): Schema | undefined {
+    const files = this.#open(target);
+    const stats = files instanceof VirtstatError ? undefined : files.stats(target);
+    return stats && { provider: KVM, target, stats };
+  }
+
+  /**
+   * One reading for each object of the target; undefined where there are no files to read.
+   * @throws DOMAIN_GONE
+   */
+  async sample(target: string, options: CallOptions): Promise<readonly Reading[] | undefined> {
+    const files = this.#open(target);
+    if (files instanceof VirtstatError) {
+      if (files.code === 'DOMAIN_GONE') throw files;
+      return undefined;
+    }
+    if (files.stats(target) === undefined) return undefined;
+    const readings = files.sample(target);
+    return target === 'vcpu' ? this.#withPaths(readings, files, options) : readings;
+  }
+
+  close(): void {
+    this.#files?.close();
+    this.#files = undefined;
+  }
+
+  /** What is known stays good for a while: looking again costs more than reading. */
+  #open(target: string): VmmFiles | VirtstatError {
+    const nowMs = performance.now();
+    const isLookDue = nowMs - this.#lookedAtMs >= LOOK_AGAIN_MS;
+    const known = this.#files ?? this.#refusal;
+    if (known !== undefined && !isLookDue) return known;
+    // Listing costs no system call library; most VMMs keep nothing for the VM, whose statistics are asked for most often.
+    if (known === undefined && !this.#isKept(target)) return this.#notKept(target);
+    this.#lookedAtMs = nowMs;
+    try {
+      if (this.#files === undefined)
+        this.#files = openStatsFiles(this.#pid, { ...this.#options, onExit: this.#onExit });
+      else this.#files.rescan();
+      return this.#options.hasExited() ? this.#refuse(this.#gone()) : this.#files;
+    } catch (error) {
+      return this.#refuse(
+        VirtstatError.from(error, 'INTERNAL', `the ${target} stats files of process ${this.#pid} failed`),
+      );
+    }
+  }
+
+  #refuse(reason: VirtstatError): VirtstatError {
+    this.close();
+    this.#refusal = reason;
+    return reason;
+  }
+
+  readonly #onExit = (): void => {
+    this.#refuse(this.#gone());
+  };
+
+  #gone(): VirtstatError {
+    return new VirtstatError('DOMAIN_GONE', `the VM of process ${this.#pid} has exited; look for domains again`);
+  }
+
+  #isKept(target: string): boolean {
+    const listed = listKvmFds(this.#pid, this.#options.procRoot);
+    return listed === undefined || listed.some(({ kind }) => kind === `${target}-stats`);
+  }
+
+  #notKept(target: string): VirtstatError {
+    const hint = target === 'vcpu' ? ' (QEMU does from 8.1 on)' : '';
+    return new VirtstatError('STATS_FILE_NOT_KEPT', `process ${this.#pid} keeps no ${target} stats file open${hint}`);
+  }
+
+  async #withPaths(readings: readonly Reading[], files: VmmFiles, options: CallOptions): Promise<readonly Reading[]> {
+    const key = readings.map(({ path }) => path).join();
+    if (this.#paths?.key !== key) {
+      const cpus = await this.#options.cpus(options);
+      const paths = pathsOf(files.vcpus, cpus, threadIds(this.#pid));
+      const pairs = readings.map(({ path }, index) => [path ?? '', paths[index]] as const);
+      this.#paths = {
+        key,
+        byVcpu: new Map(pairs.filter((pair): pair is readonly [string, string] => pair[1] !== undefined)),
+      };
+    }
+    const { byVcpu } = this.#paths;
+    return readings.map((reading) => withPath(reading, byVcpu.get(reading.path ?? '') ?? reading.path));
+  }
+}
+
+/** The same reading under another path; its values stay undecoded until somebody looks. */
+function withPath(reading: Reading, path: string | undefined): Reading {
+  return Object.create(reading, { path: { value: path, enumerable: true } }) as Reading;
+}

@@ -1,0 +1,63 @@
+import type { Availability, Domain } from '../../model/domain.ts';
+import type { VirtstatError } from '../../model/errors.ts';
+import type { CallOptions, Provider, SchemaOptions, StatsRequest } from '../../model/provider.ts';
+import type { Reading } from '../../model/sample.ts';
+import type { Schema } from '../../model/stat.ts';
+import { KVM, type LocalFiles } from './local-files.ts';
+
+/** What the VM's monitor offers for KVM: the provider behind it, or why there is none. */
+export type MonitorWay =
+  | { readonly provider: Provider; readonly error?: undefined }
+  | { readonly provider?: undefined; readonly error: VirtstatError };
+
+/**
+ * The provider `kvm` of a VM on this host, by the best way for each target: the kernel's stats files where the VMM keeps
+ * them open, else its monitor. The reader cannot tell the difference, except by `via`.
+ */
+export class LocalKvm implements Provider {
+  readonly name: string = KVM;
+  readonly targets: readonly string[] = ['vm', 'vcpu'];
+  readonly #files: LocalFiles;
+  readonly #monitor: MonitorWay;
+
+  constructor(files: LocalFiles, monitor: MonitorWay) {
+    this.#files = files;
+    this.#monitor = monitor;
+  }
+
+  async schemas(domain: Domain, { target, signal }: SchemaOptions): Promise<readonly Schema[]> {
+    const asked = this.targets.filter((each) => target === undefined || each === target);
+    const fromFiles = asked.flatMap((each) => this.#files.schema(each) ?? []);
+    const missing = asked.filter((each) => !fromFiles.some((schema) => schema.target === each));
+    const { provider } = this.#monitor;
+    if (missing.length === 0 || provider === undefined) return fromFiles;
+    const fromMonitor = await provider.schemas(domain, { signal });
+    return [...fromFiles, ...fromMonitor.filter((schema) => missing.includes(schema.target))];
+  }
+
+  /** @throws the monitor's error where neither way is open; DOMAIN_GONE */
+  async stats(domain: Domain, request: StatsRequest, options: CallOptions): Promise<readonly Reading[]> {
+    const readings = await this.#files.sample(request.target, options);
+    if (readings !== undefined) return readings;
+    const { provider, error } = this.#monitor;
+    if (provider === undefined) throw error;
+    return provider.stats(domain, request, options);
+  }
+
+  /** Which way each target goes, or why neither is open. */
+  availability(): readonly Availability[] {
+    return this.targets.map((target) => {
+      const kvm = { provider: KVM, target };
+      const objection = this.#files.objection(target);
+      if (objection === undefined) return { ...kvm, via: this.#files.via, available: true };
+      const { error } = this.#monitor;
+      if (error === undefined) return { ...kvm, via: 'qmp', available: true };
+      return {
+        ...kvm,
+        via: 'qmp',
+        available: false,
+        reason: `${error.message}; kernel stats file: ${objection.message}`,
+      };
+    });
+  }
+}

@@ -1,0 +1,164 @@
+import { nowNs } from '../../host/clock.ts';
+import type { Availability, Domain } from '../../model/domain.ts';
+import type { CallOptions, Provider, StatsRequest } from '../../model/provider.ts';
+import type { Reading } from '../../model/sample.ts';
+import type { Schema } from '../../model/stat.ts';
+import type { JsonValue } from '../../protocol/qmp/json.ts';
+import { type QemuVersion, QmpCommandError } from '../../protocol/qmp/messages.ts';
+import {
+  decodeCpus,
+  decodeKvm,
+  decodeName,
+  decodeStatus,
+  decodeUuid,
+  type VmCpu,
+  type VmStatus,
+} from '../../protocol/qmp/queries.ts';
+import { decodeSchemas, decodeStats } from '../../protocol/qmp/stats-reply.ts';
+import { encodeStatsRequest } from '../../protocol/qmp/stats-request.ts';
+import { Learned } from './learned.ts';
+import type { Monitor } from './monitor.ts';
+
+/** The way that values from a monitor come by. */
+export const VIA_QMP = 'qmp';
+
+/** What a VM is called. */
+export interface Identity {
+  readonly name?: string;
+  readonly uuid?: string;
+}
+
+/** The provider that people look for, and its targets, so that its absence is explained. */
+const KVM = 'kvm';
+const KVM_TARGETS = ['vm', 'vcpu'] as const;
+
+/** What QEMU can measure, or why it cannot. */
+export interface Offer {
+  readonly schemas: readonly Schema[];
+  /** Why KVM measures nothing, one sentence for people; present exactly where no schema is of provider `kvm`. */
+  readonly reason?: string;
+}
+
+/** Choices of a {@link Relay}. */
+export interface RelayOptions {
+  /** The monitor belongs to one known process, so that what it told stays true on its next connection; false if absent. */
+  readonly isOneProcess?: boolean;
+}
+
+/** What QEMU can be asked through a monitor, as providers of the model. Never changes anything in the VM. */
+export class Relay {
+  readonly #monitor: Monitor;
+  readonly #offer: Learned<Offer>;
+  readonly #identity: Learned<Identity>;
+
+  constructor(monitor: Monitor, options: RelayOptions = {}) {
+    const isOneProcess = options.isOneProcess ?? false;
+    this.#monitor = monitor;
+    this.#offer = new Learned(monitor, isOneProcess, (call) => this.#askOffer(call));
+    this.#identity = new Learned(monitor, isOneProcess, (call) => this.#askIdentity(call));
+  }
+
+  /**
+   * What can be measured. An old QEMU and one without KVM offer nothing, with the reason.
+   * @throws as {@link Monitor.execute}; QMP_REPLY_INVALID
+   */
+  offer(options: CallOptions): Promise<Offer> {
+    return this.#offer.get(options);
+  }
+
+  /** One provider for each that QEMU names; none where it offers nothing. @throws as {@link offer} */
+  async providers(options: CallOptions): Promise<readonly Provider[]> {
+    const { schemas } = await this.offer(options);
+    return [...new Set(schemas.map((schema) => schema.provider))].map((name) => this.#provider(name, schemas));
+  }
+
+  /** What can be read through this monitor and, where KVM measures nothing, why. @throws as {@link offer} */
+  async availability(options: CallOptions): Promise<readonly Availability[]> {
+    const { schemas, reason } = await this.offer(options);
+    const offered = schemas.map(({ provider, target }) => ({ provider, target, via: VIA_QMP, available: true }));
+    if (reason === undefined) return offered;
+    const missing = KVM_TARGETS.map((target) => ({ provider: KVM, target, via: VIA_QMP, available: false, reason }));
+    return [...missing, ...offered];
+  }
+
+  /** The vCPUs, ascending. @throws as {@link offer} */
+  async cpus(options: CallOptions): Promise<readonly VmCpu[]> {
+    return decodeCpus(await this.#ask('query-cpus-fast', options));
+  }
+
+  /** Whether the VM runs. @throws as {@link offer} */
+  async status(options: CallOptions): Promise<VmStatus> {
+    return decodeStatus(await this.#ask('query-status', options));
+  }
+
+  /** Name and uuid, where the VM was given them. @throws as {@link offer} */
+  identity(options: CallOptions): Promise<Identity> {
+    return this.#identity.get(options);
+  }
+
+  /** Which QEMU it is. @throws as {@link offer} */
+  async version(options: CallOptions): Promise<QemuVersion> {
+    return (await this.#monitor.greeting(options)).version;
+  }
+
+  /** `domain` completed by what QEMU tells: name, uuid, state, number of vCPUs. @throws as {@link offer} */
+  async describe(domain: Domain, options: CallOptions): Promise<Domain> {
+    const [identity, status, cpus] = await Promise.all([
+      this.identity(options),
+      this.status(options),
+      this.cpus(options),
+    ]);
+    return { ...domain, ...identity, state: status.status, vcpus: cpus.length };
+  }
+
+  #ask(command: string, options: CallOptions): Promise<JsonValue> {
+    return this.#monitor.execute(command, undefined, options);
+  }
+
+  async #askIdentity(options: CallOptions): Promise<Identity> {
+    const [nameReply, uuidReply] = await Promise.all([
+      this.#ask('query-name', options),
+      this.#ask('query-uuid', options),
+    ]);
+    const name = decodeName(nameReply);
+    const uuid = decodeUuid(uuidReply);
+    return { ...(name !== undefined && { name }), ...(uuid !== undefined && { uuid }) };
+  }
+
+  async #askOffer(options: CallOptions): Promise<Offer> {
+    try {
+      const schemas = decodeSchemas(await this.#ask('query-stats-schemas', options));
+      const isMeasured = schemas.some((schema) => schema.provider === KVM);
+      return isMeasured ? { schemas } : { schemas, reason: await this.#whyNothing(options) };
+    } catch (error) {
+      if (!(error instanceof QmpCommandError) || error.className !== 'CommandNotFound') throw error;
+      const { major, minor } = await this.version(options);
+      return { schemas: [], reason: `QEMU ${major}.${minor} has no query-stats; QEMU has it from 7.1 on` };
+    }
+  }
+
+  async #whyNothing(options: CallOptions): Promise<string> {
+    const { enabled } = decodeKvm(await this.#ask('query-kvm', options));
+    return enabled
+      ? 'the kernel gives QEMU no statistics; Linux has them from 5.14 on'
+      : 'the VM runs without KVM, so there are no statistics of KVM';
+  }
+
+  #provider(name: string, schemas: readonly Schema[]): Provider {
+    const own = schemas.filter((schema) => schema.provider === name);
+    return {
+      name,
+      targets: own.map((schema) => schema.target),
+      schemas: async () => own,
+      stats: (_domain, request, options) => this.#stats(name, request, options),
+    };
+  }
+
+  async #stats(provider: string, request: StatsRequest, options: CallOptions): Promise<readonly Reading[]> {
+    const reply = await this.#monitor.execute('query-stats', encodeStatsRequest(provider, request), options);
+    const collectedAtNs = nowNs();
+    return decodeStats(reply)
+      .filter((result) => result.provider === provider)
+      .map(({ path, stats }) => ({ ...(path !== undefined && { path }), via: VIA_QMP, collectedAtNs, stats }));
+  }
+}

@@ -1,0 +1,10 @@
+/**
+ * `virtstat/testing`: the fake peers that virtstat's own tests use.
+ *
+ * @packageDocumentation
+ */
+
+export type { StreamAddress } from './host/stream.ts';
+export type { FakeCommand, FakeVm } from './testing/fake-commands.ts';
+export { DEEP_NESTING, ENDLESS_LINE_BYTES, type FakeFault } from './testing/fake-faults.ts';
+export { FakeMonitor, type FakeMonitorOptions, type FakeRequest } from './testing/fake-monitor.ts';

@@ -1,0 +1,5 @@
+/** The folder that holds all that live tests make: `$VIRTSTAT_LAB`, else `virtstat-lab` in the temporary folder. */
+export const LAB: string;
+
+/** Where the newer QEMU lies: a small Debian system to chroot into. It is there only when it is whole. */
+export const NEWER_QEMU_ROOT: string;

@@ -1,0 +1,9 @@
+// @ts-check
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+/** The folder that holds all that live tests make: `$VIRTSTAT_LAB`, else `virtstat-lab` in the temporary folder. */
+export const LAB = resolve(process.env['VIRTSTAT_LAB'] || join(tmpdir(), 'virtstat-lab'));
+
+/** Where the newer QEMU lies: a small Debian system to chroot into. It is there only when it is whole. */
+export const NEWER_QEMU_ROOT = join(LAB, 'root-trixie');

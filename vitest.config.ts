@@ -1,0 +1,35 @@
+import { defineConfig } from 'vitest/config';
+
+/** Longest that one test may take, in milliseconds: the machine may be small and busy. */
+const UNIT_TIMEOUT_MS = 20_000;
+const LIVE_TIMEOUT_MS = 60_000;
+
+export default defineConfig({
+  test: {
+    reporters: ['default', './scripts/count-reporter.ts'],
+    allowOnly: false,
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['src/**/*.test.{ts,tsx}', 'scripts/**/*.test.ts'],
+          testTimeout: UNIT_TIMEOUT_MS,
+          hookTimeout: UNIT_TIMEOUT_MS,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // These start virtual machines: one file after another, apart from the others, so that they do not fight for cores.
+        test: {
+          name: 'live',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/fixtures/**'],
+          testTimeout: LIVE_TIMEOUT_MS,
+          hookTimeout: LIVE_TIMEOUT_MS,
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});
