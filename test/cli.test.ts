@@ -203,6 +203,17 @@ describe('what is wrong is said in one line, with the status for it', () => {
   });
 });
 
+describe('output that cannot be written', () => {
+  it('is a failure, said in one line', () => {
+    const run = spawnSync('sh', ['-c', '"$0" "$@" > /dev/full', process.execPath, BIN, ...CAPTURES, 'query', 'vm'], {
+      encoding: 'utf8',
+      timeout: DEADLINE_MS,
+    });
+    expect(run.stderr).toMatch(/^virtstat: writing the output failed: ENOSPC[^\n]*\n$/);
+    expect(run.status).toBe(1);
+  });
+});
+
 describe('a watch', () => {
   it('prints a document on each line until it is interrupted, and that is success', async () => {
     const watch = start(process.execPath, [BIN, ...CAPTURES, 'query', 'vm', '--watch=0.05', '--json']);

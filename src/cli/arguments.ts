@@ -1,4 +1,4 @@
-import { MAX_TIMER_MS, MAX_TIMER_MS } from '../model/limits.ts';
+import { MAX_TIMER_MS } from '../model/limits.ts';
 import { InvalidArgumentError } from './commander.ts';
 
 /** The shortest interval of a watch, in milliseconds. */

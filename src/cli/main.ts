@@ -21,5 +21,7 @@ async function run(args: readonly string[]): Promise<ExitStatus> {
 }
 
 const status = run(process.argv.slice(2));
-// A descriptor that something still holds must not keep a finished command alive.
-status.then((code) => process.exit(process.exitCode ?? code));
+status.then((code) => {
+  // A failed write is reported a turn later; a descriptor that something still holds must not keep a finished command alive.
+  setImmediate(() => process.exit(process.exitCode ?? code));
+});

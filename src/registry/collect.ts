@@ -61,7 +61,7 @@ async function sampleProvider(
     .filter((sample) => names === undefined || sample.stats.length > 0);
 }
 
-/** Values that nobody looks at are not decoded: `stats` stays a getter. */
+/** Plain data: what a reader copies, prints or sends on is whole. */
 function sampleOf(
   domain: string,
   provider: string,
@@ -69,19 +69,9 @@ function sampleOf(
   reading: Reading,
   names?: readonly string[],
 ): Sample {
-  let selected: Sample['stats'] | undefined;
-  return {
-    domain,
-    provider,
-    target,
-    ...(reading.path !== undefined && { path: reading.path }),
-    via: reading.via,
-    collectedAtNs: reading.collectedAtNs,
-    get stats() {
-      selected ??= selectNames(reading.stats, names);
-      return selected;
-    },
-  };
+  const { path, via, collectedAtNs, stats } = reading;
+  const selected = selectNames(stats, names);
+  return { domain, provider, target, ...(path !== undefined && { path }), via, collectedAtNs, stats: selected };
 }
 
 async function gather<A, T>(

@@ -5,7 +5,7 @@ import { Monitor, type MonitorOptions } from './monitor.ts';
 import { type Identity, Relay } from './relay.ts';
 import { parseMonitorUri } from './uri.ts';
 
-/** How long a scan waits for a monitor to say whose it is, in milliseconds. */
+/** How long the first scan waits for a monitor to say whose it is, in milliseconds. */
 const IDENTITY_TIMEOUT_MS = 1500;
 
 /** One QEMU, read through its monitor. The domain is there whether or not the monitor answers; its calls then say why not. */
@@ -13,6 +13,8 @@ export class QemuSource implements Source {
   readonly uri: string;
   readonly #monitor: Monitor;
   readonly #relay: Relay;
+  /** As of the last scan that found out; undefined before the first scan. */
+  #identity: Identity | undefined;
 
   /** Connects to nothing yet. @throws URI_INVALID; see parseMonitorUri for the forms */
   constructor(uri: string, options: MonitorOptions = {}) {
@@ -40,9 +42,16 @@ export class QemuSource implements Source {
     return this.#monitor.close();
   }
 
+  /** Other sources are searched in the same scan: only the first one waits for this monitor. */
   async #identityNow(options: CallOptions): Promise<Identity> {
+    const asking = this.#askIdentity(options);
+    if (this.#identity === undefined) await asking;
+    return this.#identity ?? {};
+  }
+
+  async #askIdentity(options: CallOptions): Promise<void> {
     try {
-      return await withDeadline(
+      this.#identity = await withDeadline(
         async (signal) => {
           // What can be measured is wanted next: asked in the same breath, it costs no round trip of its own.
           this.#relay.offer({ signal }).catch(() => undefined);
@@ -51,7 +60,7 @@ export class QemuSource implements Source {
         { ...options, timeoutMs: IDENTITY_TIMEOUT_MS, what: `the monitor at ${this.#monitor.name}` },
       );
     } catch {
-      return {};
+      this.#identity ??= {};
     }
   }
 }
