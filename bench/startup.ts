@@ -7,7 +7,7 @@ import { type BenchResult, type BenchSkip, median } from './report.ts';
 const NAME = 'virtstat query vm --json';
 const ROUNDS = 31;
 const WARM_UP_ROUNDS = 3;
-const BIN = fileURLToPath(new URL('../bin/virtstat.js', import.meta.url));
+const BIN = fileURLToPath(new URL('../bin/virtstat.cjs', import.meta.url));
 
 /** From process start to exit, against a bare Node.js and one query of the same monitor. */
 export async function run(): Promise<readonly (BenchResult | BenchSkip)[]> {

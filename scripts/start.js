@@ -29,7 +29,7 @@ await endWith(async () => {
 function demo(args) {
   return new Promise((resolve, reject) => {
     // The channel closes with this process, however it ends: that is how the demo learns of a SIGKILL.
-    const child = spawn(nodeBinary(), [join(ROOT, 'bin/virtstat.js'), 'demo', ...args], {
+    const child = spawn(nodeBinary(), [join(ROOT, 'bin/virtstat.cjs'), 'demo', ...args], {
       stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
       env: { ...process.env, VIRTSTAT_PARENT_IPC: '1' },
     });

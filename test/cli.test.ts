@@ -9,7 +9,7 @@ import { parseInfoStats } from '../src/protocol/hmp/info-stats-parse.ts';
 import { virtstat, virtstatJson } from './lab/cli.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const BIN = `${ROOT}bin/virtstat.js`;
+const BIN = `${ROOT}bin/virtstat.cjs`;
 const CAPTURES = ['-c', `kvm+file:${ROOT}captures/kvm`];
 const NOBODY = ['-c', 'qmp+unix:/nonexistent.qmp'];
 const DEADLINE_MS = 20_000;

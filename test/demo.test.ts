@@ -9,7 +9,7 @@ import { type Demo, startDemo } from '../src/cli/demo/demo.ts';
 import { thisMachine } from '../src/host/machine.ts';
 import { Registry } from '../src/registry/registry.ts';
 
-const VIRTSTAT = fileURLToPath(new URL('../bin/virtstat.js', import.meta.url));
+const VIRTSTAT = fileURLToPath(new URL('../bin/virtstat.cjs', import.meta.url));
 const REAL_VMS: readonly VmKind[] = ['qemu', 'kvm'];
 const ALL: readonly VmKind[] = [...REAL_VMS, 'replay'];
 

@@ -1,6 +1,7 @@
 // @ts-check
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { bundleCommandLine } from './bundle.js';
 import { latestModifiedMs, modifiedMs, nodeBinary, ROOT } from './project.js';
 import { run, StepError, say } from './run.js';
 
@@ -14,7 +15,7 @@ export async function buildWhereStale() {
   await build();
 }
 
-/** Compiles src/ into dist/. The old dist/ stays until the new one is whole. */
+/** Compiles src/ into dist/ and joins the command line. The old dist/ stays until the new one is whole. */
 export async function build() {
   const startedMs = newestInputMs();
   const fresh = join(ROOT, `.dist-${process.pid}`);
@@ -26,6 +27,7 @@ export async function build() {
     );
     if (timedOut) throw new StepError(`tsc did not end within ${BUILD_LIMIT_MS / 1000} s`);
     if (status !== 0) throw new StepError(`src does not compile:\n${output.trimEnd()}`);
+    await bundleCommandLine(fresh);
     if (newestInputMs() === startedMs) writeFileSync(join(fresh, '.built'), '');
     rmSync(join(ROOT, 'dist'), { recursive: true, force: true });
     renameSync(fresh, join(ROOT, 'dist'));

@@ -2,6 +2,7 @@ import { collect, parseIndex, parseInterval, parseMilliseconds } from './argumen
 import { type AnyCommand, Argument, Command, CommanderError, Option } from './commander.ts';
 import { VM_KINDS } from './demo/choose.ts';
 import { EXIT, type ExitStatus } from './exit.ts';
+import { packageFile } from './package-file.ts';
 
 /** Told how a verb ended. */
 export type Finish = (status: ExitStatus) => void;
@@ -208,9 +209,7 @@ function oneLine(text: string): string {
 
 /** Read only when asked for, and without the whole of `node:fs` as a module, which every start would pay for. */
 function readVersion(): string {
-  const manifest = new URL('../../package.json', import.meta.url);
-  const { version } = JSON.parse(process.getBuiltinModule('node:fs').readFileSync(manifest, 'utf8')) as {
-    version: string;
-  };
+  const text = process.getBuiltinModule('node:fs').readFileSync(packageFile('package.json'), 'utf8');
+  const { version } = JSON.parse(text) as { version: string };
   return version;
 }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, statSync } from 'node:fs';
 
 /**
  * One process as /proc shows it. Reads are synchronous: /proc never waits for a disk, and a hundred small reads cost less
@@ -38,7 +38,7 @@ export function readProcess(
   accept: (program: string) => boolean = () => true,
 ): Process | undefined {
   try {
-    const argv = splitCommandLine(readFileSync(`${procRoot}/${pid}/cmdline`));
+    const argv = splitCommandLine(readUpTo(`${procRoot}/${pid}/cmdline`, MAX_COMMAND_LINE_BYTES));
     if (argv[0] === undefined || !accept(programOf(argv[0]))) return undefined;
     return { pid, startTicks: startTicksOf(readFileSync(`${procRoot}/${pid}/stat`, 'latin1')), argv };
   } catch {
@@ -79,9 +79,28 @@ export function threadIds(pid: number, procRoot: string = PROC_ROOT): ReadonlyMa
   return innerToOuter;
 }
 
+/** Enough for nearly every command line; longer ones are read again. Shared, since reads are synchronous. */
+const firstBytes = Buffer.alloc(16_384);
+
+/** The start of a file that does not say how long it is. Three system calls for what fits into one page or four. */
+function readUpTo(path: string, maxBytes: number): Buffer {
+  const file = openSync(path, 'r');
+  try {
+    const count = readSync(file, firstBytes, 0, firstBytes.length, 0);
+    if (count < firstBytes.length) return firstBytes.subarray(0, count);
+    const whole = Buffer.alloc(maxBytes);
+    let size = 0;
+    for (let more = -1; more !== 0 && size < maxBytes; size += more) {
+      more = readSync(file, whole, size, maxBytes - size, size);
+    }
+    return whole.subarray(0, size);
+  } finally {
+    closeSync(file);
+  }
+}
+
 function splitCommandLine(bytes: Buffer): readonly string[] {
-  const text = bytes.subarray(0, MAX_COMMAND_LINE_BYTES).toString('utf8');
-  return text.replace(/\0+$/, '').split('\0');
+  return bytes.toString('utf8').replace(/\0+$/, '').split('\0');
 }
 
 function programOf(argv0: string): string {

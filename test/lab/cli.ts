@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'lossless-json';
 
-const BIN = fileURLToPath(new URL('../../bin/virtstat.js', import.meta.url));
+const BIN = fileURLToPath(new URL('../../bin/virtstat.cjs', import.meta.url));
 const LIMIT_MS = 30_000;
 
 /** What a run of the built program left behind. */

@@ -1,7 +1,7 @@
-import { fileURLToPath } from 'node:url';
 import { type Machine, thisMachine } from '../../host/machine.ts';
 import type { Source } from '../../model/provider.ts';
 import { LocalSource } from '../../source/local/local-source.ts';
+import { packageFile } from '../package-file.ts';
 import { type Choice, chooseVms, type VmKind } from './choose.ts';
 import { JointSource } from './joint-source.ts';
 import { kvmRecipes } from './kvm-vms.ts';
@@ -48,13 +48,13 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
 }
 
 function recipesOf(choice: Choice): readonly Recipe[] {
-  const image = shipped('demo/guest.bin');
+  const image = packageFile('demo/guest.bin');
   if (choice.kind === 'qemu') return qemuRecipes({ program: choice.program, accel: choice.accel, image });
   return choice.kind === 'kvm' ? kvmRecipes(image) : [];
 }
 
 function sourceOf(choice: Choice, pids: readonly number[]): Source {
-  const replay = new ReplaySource(shipped('captures/kvm'));
+  const replay = new ReplaySource(packageFile('captures/kvm'));
   if (choice.kind === 'replay') return replay;
   const local = new LocalSource({ pids });
   // QEMU measures nothing of a guest that it emulates: an empty table would show nobody anything.
@@ -71,9 +71,4 @@ function whatIsShown(choice: Choice): string {
   if (choice.kind === 'kvm') return `${VM_COUNT} VMs of virtstat's own under KVM`;
   if (choice.accel === 'kvm') return `${VM_COUNT} QEMU VMs under KVM`;
   return `${VM_COUNT} QEMU VMs under TCG (no statistics) beside a replay`;
-}
-
-/** Path of a file that comes with the package; this file lies equally deep as source and compiled. */
-function shipped(path: string): string {
-  return fileURLToPath(new URL(`../../../${path}`, import.meta.url));
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
 import { VirtstatError } from '../../model/errors.ts';
+import { packageFile } from '../package-file.ts';
 import { type Recipe, VCPUS_PER_VM, VM_COUNT } from './started-vms.ts';
 
 /** What the owner says when its VM is made. */
@@ -24,8 +24,7 @@ function kvmRecipe(name: string, image: string): Recipe {
   };
 }
 
-/** The owner lies beside this file, as source or compiled like it. */
+/** The owner's program: as source where this is source, else as built. */
 function ownerProgram(): string {
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  return fileURLToPath(new URL(`./vm-owner.${extension}`, import.meta.url));
+  return packageFile(import.meta.url.endsWith('.ts') ? 'src/cli/demo/vm-owner.ts' : 'dist/cli/vm-owner.cjs');
 }

@@ -11,8 +11,8 @@ export type MonitorWay =
   | { readonly provider?: undefined; readonly error: VirtstatError };
 
 /**
- * The provider `kvm` of a VM on this host, by the best way for each target: the kernel's stats files where the VMM keeps
- * them open, else its monitor. The reader cannot tell the difference, except by `via`.
+ * The provider `kvm` of a VM on this host, by the best way for each target: vCPUs by the kernel's stats files where the VMM
+ * keeps them open, else by its monitor; the VM as a whole by its monitor, else by its file. The reader cannot tell the difference, except by `via`.
  */
 export class LocalKvm implements Provider {
   readonly name: string = KVM;
@@ -27,7 +27,7 @@ export class LocalKvm implements Provider {
 
   async schemas(domain: Domain, { target, signal }: SchemaOptions): Promise<readonly Schema[]> {
     const asked = this.targets.filter((each) => target === undefined || each === target);
-    const fromFiles = asked.flatMap((each) => this.#files.schema(each) ?? []);
+    const fromFiles = asked.flatMap((each) => (this.#goesByMonitor(each) ? [] : (this.#files.schema(each) ?? [])));
     const missing = asked.filter((each) => !fromFiles.some((schema) => schema.target === each));
     const { provider } = this.#monitor;
     if (missing.length === 0 || provider === undefined) return fromFiles;
@@ -37,7 +37,8 @@ export class LocalKvm implements Provider {
 
   /** @throws the monitor's error where neither way is open; DOMAIN_GONE */
   async stats(domain: Domain, request: StatsRequest, options: CallOptions): Promise<readonly Reading[]> {
-    const readings = await this.#files.sample(request.target, options);
+    const { target } = request;
+    const readings = this.#goesByMonitor(target) ? undefined : await this.#files.sample(target, options);
     if (readings !== undefined) return readings;
     const { provider, error } = this.#monitor;
     if (provider === undefined) throw error;
@@ -48,6 +49,7 @@ export class LocalKvm implements Provider {
   availability(): readonly Availability[] {
     return this.targets.map((target) => {
       const kvm = { provider: KVM, target };
+      if (this.#goesByMonitor(target)) return { ...kvm, via: 'qmp', available: true };
       const objection = this.#files.objection(target);
       if (objection === undefined) return { ...kvm, via: this.#files.via, available: true };
       const { error } = this.#monitor;
@@ -59,5 +61,10 @@ export class LocalKvm implements Provider {
         reason: `${error.message}; kernel stats file: ${objection.message}`,
       };
     });
+  }
+
+  /** No VMM that has a monitor keeps a stats file of the VM as a whole: to look for one would cost more than to ask. */
+  #goesByMonitor(target: string): boolean {
+    return target === 'vm' && this.#monitor.provider !== undefined;
   }
 }

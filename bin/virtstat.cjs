@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// Read by whatever Node the machine has, as far back as 8, as a module or as a script: syntax that is newer, or that only one
-// of the two has (import, require), would hide the line that says what to do.
+// Read by whatever Node the machine has, as far back as 8: newer syntax would hide the line that says what to do. CommonJS,
+// because starting the loader of ES modules takes longer than what most commands do.
+'use strict';
 const NEEDED = [22, 18];
 const version = process.versions.node.split('.').map(Number);
 
@@ -14,8 +15,6 @@ if (version[0] < NEEDED[0] || (version[0] === NEEDED[0] && version[1] < NEEDED[1
   );
   process.exit(1);
 } else {
-  const nodeModule = process.getBuiltinModule('node:module');
-  const path = process.getBuiltinModule('node:fs').realpathSync(process.argv[1]);
-  nodeModule.enableCompileCache();
-  nodeModule.createRequire(path)('../dist/cli/main.js');
+  require('node:module').enableCompileCache();
+  require('../dist/cli/virtstat.cjs');
 }
