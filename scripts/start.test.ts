@@ -29,7 +29,7 @@ function makeProject(): string {
   cpSync(new URL('.', import.meta.url).pathname, join(folder, 'scripts'), { recursive: true });
   writeFileSync(join(folder, 'package.json'), '{}');
   writeFileSync(join(folder, 'scripts/package.json'), '{ "type": "module" }');
-  writeFileSync(join(folder, 'bin/virtstat.js'), FAKE_DEMO);
+  writeFileSync(join(folder, 'bin/virtstat.cjs'), FAKE_DEMO);
   for (const name of ['package-lock.json', 'node_modules/.package-lock.json', 'src/a.ts']) {
     writeFileSync(join(folder, name), '');
   }

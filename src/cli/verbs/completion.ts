@@ -1,5 +1,4 @@
 import type { Argument, RootCommand } from '@bomb.sh/tab';
-import tab from '@bomb.sh/tab/commander';
 import type { Command } from 'commander';
 import { Registry } from '../../registry/registry.ts';
 import { openSources } from '../../source/open.ts';
@@ -15,9 +14,10 @@ const LIMIT_MS = 300;
 const STATS_VERBS = ['query', 'info stats'];
 
 /** `virtstat completion SHELL`: the script that makes the shell ask `virtstat complete`. */
-export function printCompletionScript(shell: string): Promise<ExitStatus> {
-  describeProgram().setup('virtstat', 'virtstat', shell);
-  return Promise.resolve(EXIT.done);
+export async function printCompletionScript(shell: string): Promise<ExitStatus> {
+  const root = await describeProgram();
+  root.setup('virtstat', 'virtstat', shell);
+  return EXIT.done;
 }
 
 /**
@@ -25,7 +25,7 @@ export function printCompletionScript(shell: string): Promise<ExitStatus> {
  * expect. Targets, names, providers and domains are those of the host; where it does not answer in time there are none.
  */
 export async function completeWords(words: readonly string[]): Promise<ExitStatus> {
-  const root = describeProgram();
+  const root = await describeProgram();
   const host = await askHost(words);
   const typed = words.at(-1) ?? '';
   for (const verb of STATS_VERBS) offerStats(root, verb, words.slice(0, -1), typed, host.vocabulary);
@@ -39,7 +39,8 @@ export async function completeWords(words: readonly string[]): Promise<ExitStatu
 }
 
 /** The command line as the completion knows it: a second copy, since describing it adds commands to it. */
-function describeProgram(): RootCommand {
+async function describeProgram(): Promise<RootCommand> {
+  const { default: tab } = await import('@bomb.sh/tab/commander');
   const program = buildProgram(() => {});
   const ownVerbs = new Set(['completion', 'complete']);
   const others = program as unknown as { commands: Command[] };
