@@ -1,0 +1,44 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { startQemu, whyNoVm } from './lab/qemu.ts';
+
+const ROOT = new URL('..', import.meta.url).pathname;
+
+/** The examples of docs/library.md, in order. */
+function examples(): readonly string[] {
+  const text = readFileSync(join(ROOT, 'docs/library.md'), 'utf8');
+  return [...text.matchAll(/```ts\n(.*?)```/gs)].map(([, code = '']) => code);
+}
+
+/** Runs an example as a program of its own, against the built package; `more` is appended. */
+function run(code: string, more = ''): string {
+  const folder = mkdtempSync(join(tmpdir(), 'virtstat-example-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const program = join(folder, 'example.ts');
+  writeFileSync(program, `${code.replaceAll("'virtstat'", `'${ROOT}dist/index.js'`)}\n${more}`);
+  return execFileSync(process.execPath, [program], { encoding: 'utf8', timeout: 30_000 });
+}
+
+it('the first example reads what it says', async (context) => {
+  const reason = whyNoVm({ accel: 'kvm' });
+  if (reason !== undefined) context.skip(reason);
+  await using vm = await startQemu({ accel: 'kvm', paused: true, name: 'example' });
+  expect(run(examples()[0] ?? '')).toMatch(`${vm.name} /machine/unattached/device[0] [ { name: 'exits', value: `);
+});
+
+it('the provider of the second example measures every VM', async (context) => {
+  const reason = whyNoVm();
+  if (reason !== undefined) context.skip(reason);
+  await using vm = await startQemu({ paused: true, name: 'aged' });
+  const more = `
+const filter = await host.resolve({ target: 'vm', names: ['age'] });
+const [answer] = await host.query(filter, { domains: ['${vm.uuid}'] });
+console.log(answer.items[0].provider, answer.items[0].stats[0].value);
+await host.close();`;
+  const [, ageMs] = /^age (\d+)n$/m.exec(run(examples()[1] ?? '', more)) ?? [];
+  expect(Number(ageMs)).toBeGreaterThan(0);
+  expect(Number(ageMs)).toBeLessThan(60_000);
+});
