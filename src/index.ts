@@ -13,7 +13,7 @@
  *
  * @packageDocumentation
  */
-export type { Availability, Domain } from './model/domain.ts';
+export type { Availability, Domain, Vmm } from './model/domain.ts';
 export { ERROR_CODES, type ErrorCode, VirtstatError } from './model/errors.ts';
 export type { ProviderFilter, StatsFilter } from './model/filter.ts';
 export { type Bucket, bucketBounds, percentile, totalCount } from './model/histogram.ts';

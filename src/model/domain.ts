@@ -1,3 +1,13 @@
+/** The program that runs a virtual machine. */
+export interface Vmm {
+  /** `QEMU`. */
+  readonly name: string;
+  /** Of its makers, `7.2.22`. */
+  readonly version: string;
+  /** Of who packaged it, `Debian 1:7.2+dfsg-7+deb12u18`; absent where it was not packaged. */
+  readonly package?: string;
+}
+
 /** One virtual machine, and where it was found. */
 export interface Domain {
   /** Tells domains apart that share a name; stable while the VM lives. */
@@ -9,6 +19,8 @@ export interface Domain {
   readonly state?: string;
   /** Number of virtual CPUs; absent where it is not known. */
   readonly vcpus?: number;
+  /** The VMM; absent where nobody could be asked. */
+  readonly vmm?: Vmm;
   /** Process id of the VMM on this host. */
   readonly pid?: number;
   /** URI of the source that found it. */

@@ -1,5 +1,5 @@
 import { nowNs } from '../../host/clock.ts';
-import type { Availability, Domain } from '../../model/domain.ts';
+import type { Availability, Domain, Vmm } from '../../model/domain.ts';
 import type { CallOptions, Provider, StatsRequest } from '../../model/provider.ts';
 import type { Reading } from '../../model/sample.ts';
 import type { Schema } from '../../model/stat.ts';
@@ -101,14 +101,15 @@ export class Relay {
     return (await this.#monitor.greeting(options)).version;
   }
 
-  /** `domain` completed by what QEMU tells: name, uuid, state, number of vCPUs. @throws as {@link offer} */
+  /** `domain` completed by what QEMU tells: name, uuid, state, number of vCPUs, version. @throws as {@link offer} */
   async describe(domain: Domain, options: CallOptions): Promise<Domain> {
-    const [identity, status, cpus] = await Promise.all([
+    const [identity, status, cpus, version] = await Promise.all([
       this.identity(options),
       this.status(options),
       this.cpus(options),
+      this.version(options),
     ]);
-    return { ...domain, ...identity, state: status.status, vcpus: cpus.length };
+    return { ...domain, ...identity, state: status.status, vcpus: cpus.length, vmm: vmmOf(version) };
   }
 
   #ask(command: string, options: CallOptions): Promise<JsonValue> {
@@ -161,4 +162,8 @@ export class Relay {
       .filter((result) => result.provider === provider)
       .map(({ path, stats }) => ({ ...(path !== undefined && { path }), via: VIA_QMP, collectedAtNs, stats }));
   }
+}
+
+function vmmOf({ major, minor, micro, package: packaged }: QemuVersion): Vmm {
+  return { name: 'QEMU', version: `${major}.${minor}.${micro}`, ...(packaged !== '' && { package: packaged }) };
 }

@@ -65,7 +65,8 @@ describe('QemuSource', () => {
   it('names the domain as the VM is, and completes it', async () => {
     await withDomain({}, async (found, fake) => {
       expect(found.domain).toEqual({ id: fake.uri, name: 'lab', uuid: UUID, source: fake.uri });
-      expect(await found.describe(options)).toEqual({ ...found.domain, state: 'running', vcpus: 2 });
+      const vmm = { name: 'QEMU', version: '7.2.22', package: 'fake' };
+      expect(await found.describe(options)).toEqual({ ...found.domain, state: 'running', vcpus: 2, vmm });
     });
   });
 
