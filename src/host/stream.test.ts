@@ -112,8 +112,12 @@ describe('connectStream', () => {
     await expect(connectStream({ kind: 'unix', path }, limits)).rejects.toMatchObject({ code: 'PATH_NOT_FOUND' });
     writeFileSync(path, '');
     await expect(connectStream({ kind: 'unix', path }, limits)).rejects.toMatchObject({ code: 'CONNECT_REFUSED' });
-    await expect(connectStream({ kind: 'unix', path: '/x'.repeat(200) }, limits)).rejects.toMatchObject({
+    await expect(connectStream({ kind: 'unix', path: 'x'.repeat(107) }, limits)).rejects.toMatchObject({
+      code: 'PATH_NOT_FOUND',
+    });
+    await expect(connectStream({ kind: 'unix', path: 'x'.repeat(108) }, limits)).rejects.toMatchObject({
       code: 'CONNECT_FAILED',
+      message: expect.stringContaining('108 bytes'),
     });
     await expect(connectStream({ kind: 'unix', path: 'a\0b' }, limits)).rejects.toMatchObject({
       code: 'CONNECT_FAILED',

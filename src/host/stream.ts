@@ -67,6 +67,9 @@ export function connectStream(address: StreamAddress, options: ConnectOptions): 
 /** How long to wait before a listener whose queue is full is tried again, in milliseconds. */
 const QUEUE_RETRY_MS = 20;
 
+/** Longest path of a unix socket, in bytes (unix(7): sun_path, less its NUL). */
+const MAX_UNIX_PATH_BYTES = 107;
+
 async function connect(address: StreamAddress, signal: AbortSignal): Promise<Socket> {
   if (address.kind === 'unix') return connectUnix(address, signal);
   if (address.kind === 'tcp') return established(() => createConnection(address), 'connect', address, signal);
@@ -77,6 +80,12 @@ async function connect(address: StreamAddress, signal: AbortSignal): Promise<Soc
 
 /** TCP waits by itself for a listener that has too many connections to accept; a unix socket says EAGAIN. */
 async function connectUnix(address: StreamAddress & { kind: 'unix' }, signal: AbortSignal): Promise<Socket> {
+  // Some versions of the platform would cut the path and try another socket.
+  const sizeBytes = Buffer.byteLength(address.path);
+  if (sizeBytes > MAX_UNIX_PATH_BYTES) {
+    const limit = `the system takes at most ${MAX_UNIX_PATH_BYTES}; use a shorter path to it, a symbolic link for one`;
+    throw new VirtstatError('CONNECT_FAILED', `the path of a socket is ${sizeBytes} bytes long, ${limit}`);
+  }
   for (;;) {
     try {
       return await established(() => createConnection(address), 'connect', address, signal);
