@@ -41,7 +41,7 @@ const ROOMS = {
   daemon: {
     rooms: ['model', 'protocol', 'host', 'source', 'registry', 'face', 'export', 'history'],
     core: PURE,
-    packages: [],
+    packages: ['pino', 'smol-toml', 'zod'],
   },
   cli: {
     rooms: ['model', 'protocol', 'host', 'source', 'registry', 'face', 'export', 'history', 'daemon'],

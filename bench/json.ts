@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { parseJson } from '../src/protocol/qmp/json.ts';
+import { parseJson } from '../src/protocol/json/json.ts';
 import { decodeMessage } from '../src/protocol/qmp/messages.ts';
 import { decodeStats, type StatsResult } from '../src/protocol/qmp/stats-reply.ts';
 import { type BenchResult, median } from './report.ts';

@@ -20,6 +20,8 @@ export { type Bucket, bucketBounds, percentile, totalCount } from './model/histo
 export type {
   CallOptions,
   FoundDomain,
+  MonitorRelay,
+  MonitorValue,
   Provider,
   SchemaOptions,
   Source,

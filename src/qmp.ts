@@ -26,7 +26,7 @@ export {
   MAX_INTEGER_LENGTH,
   parseJson,
   stringifyJson,
-} from './protocol/qmp/json.ts';
+} from './protocol/json/json.ts';
 export { JsonReader } from './protocol/qmp/json-reader.ts';
 export {
   decodeMessage,

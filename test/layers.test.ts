@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 const ROOT = new URL('..', import.meta.url).pathname;
 const DEPCRUISE = join(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruiser.mjs');
 const DEVELOPMENT_PACKAGES = ['fast-check'];
-const PACKAGES = ['koffi', 'fastest-levenshtein', 'commander', 'ink', 'react'];
+const PACKAGES = ['koffi', 'fastest-levenshtein', 'commander', 'ink', 'react', 'pino', 'zod', 'smol-toml'];
 
 /** A file of a small wrong source tree, what it imports, and the rule that this breaks. */
 type Case = readonly [file: string, imports: string, rule: string];
@@ -40,6 +40,7 @@ const WRONG: readonly Case[] = [
   ['src/cli/testing.ts', '../testing/right.ts', 'cli-rooms'],
   ['src/cli/core.ts', 'node:net', 'cli-core'],
   ['src/cli/package.ts', 'koffi', 'cli-packages'],
+  ['src/face/log.ts', 'pino', 'face-packages'],
   ['src/testing/up.ts', '../cli/right.ts', 'testing-rooms'],
   ['src/testing/package.ts', 'koffi', 'testing-packages'],
   ['src/model/entry.ts', '../entry.ts', 'model-rooms'],
@@ -66,6 +67,9 @@ const RIGHT: readonly (readonly [file: string, imports: string])[] = [
   ['src/registry/nearest.ts', 'fastest-levenshtein'],
   ['src/face/good.ts', '../registry/right.ts'],
   ['src/daemon/good.ts', '../source/right.ts'],
+  ['src/daemon/log.ts', 'pino'],
+  ['src/daemon/check.ts', 'zod'],
+  ['src/daemon/file.ts', 'smol-toml'],
   ['src/cli/good.ts', '../daemon/right.ts'],
   ['src/cli/arguments.ts', 'commander'],
   ['src/cli/ink.tsx', 'ink'],

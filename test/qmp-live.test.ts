@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest';
-import { type JsonValue, stringifyJson } from '../src/protocol/qmp/json.ts';
+import { type JsonValue, stringifyJson } from '../src/protocol/json/json.ts';
 import { encodeSchemas, encodeStats } from '../src/protocol/qmp/stats-encode.ts';
 import { decodeSchemas, decodeStats } from '../src/protocol/qmp/stats-reply.ts';
 import { Monitor } from '../src/source/qemu/monitor.ts';

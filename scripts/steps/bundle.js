@@ -35,7 +35,7 @@ export async function bundleCommandLine(dist) {
     minifySyntax: true,
     minifyWhitespace: true,
     packages: 'bundle',
-    external: ['@bomb.sh/tab', '@bomb.sh/tab/*', 'koffi'],
+    external: ['@bomb.sh/tab', '@bomb.sh/tab/*', 'koffi', 'pino', 'smol-toml', 'zod'],
     define: { 'import.meta.url': 'bundleUrl' },
     banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
     plugins: [

@@ -10,6 +10,7 @@ export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];
 
 const STATUS_BY_CODE: Partial<Record<ErrorCode, ExitStatus>> = {
   USAGE: EXIT.usage,
+  CONFIG_INVALID: EXIT.usage,
   URI_INVALID: EXIT.usage,
   URI_UNSUPPORTED: EXIT.usage,
   UNKNOWN_TARGET: EXIT.usage,

@@ -1,8 +1,9 @@
+import { CONFIG_KEYS } from '../daemon/config/keys.ts';
 import { collect, parseIndex, parseInterval, parseMilliseconds } from './arguments.ts';
 import { type AnyCommand, Argument, Command, CommanderError, Option } from './commander.ts';
 import { VM_KINDS } from './demo/choose.ts';
 import { EXIT, type ExitStatus } from './exit.ts';
-import { packageFile } from './package-file.ts';
+import { packageVersion } from './package-file.ts';
 
 /** Told how a verb ended. */
 export type Finish = (status: ExitStatus) => void;
@@ -17,6 +18,7 @@ const VERBS: Readonly<Record<string, (program: AnyCommand, finish: Finish) => vo
   query: addQuery,
   info: addInfo,
   monitor: addMonitor,
+  serve: addServe,
   demo: addDemo,
   completion: addCompletion,
   complete: addComplete,
@@ -41,7 +43,7 @@ export function buildProgram(finish: Finish, words: readonly string[] = []): Any
     .option('--timeout <ms>', 'how long one domain may take to answer (default: 3000)', parseMilliseconds)
     .option('--version', 'print the version')
     .on('option:version', () => {
-      process.stdout.write(`${readVersion()}\n`);
+      process.stdout.write(`${packageVersion()}\n`);
       throw new CommanderError(EXIT.done, 'virtstat.version', '');
     })
     .addHelpText('after', examples('virtstat query vcpu', 'virtstat -c qmp+unix:/run/vm1.qmp list'));
@@ -158,6 +160,42 @@ function addMonitor(program: AnyCommand, finish: Finish): void {
     });
 }
 
+function addServe(program: AnyCommand, finish: Finish): void {
+  const serve = program
+    .command('serve')
+    .description('run the daemon virtstatd, through which others read')
+    .option('--config <file>', 'configuration file (default: /etc/virtstat/virtstat.toml, where it exists)')
+    .option('--check', 'say whether the configuration is right, print all of it, and do nothing else');
+  // The others are options of every command.
+  const keys = CONFIG_KEYS.filter(({ name }) => name !== 'connect' && name !== 'timeout');
+  for (const { name, placeholder, help, form } of keys) {
+    serve.option(`--${name} <${placeholder}>`, form === 'text' ? help : `${help}; may be repeated`, collect);
+  }
+  serve
+    .addHelpText(
+      'after',
+      examples('virtstat serve --check', 'virtstat serve --config ./virtstat.toml --log.level debug'),
+    )
+    .action(async (options, command) => {
+      const { serve: run } = await import('./verbs/serve.ts');
+      const { config, check } = options;
+      finish(
+        await run({
+          ...command.optsWithGlobals(),
+          ...(config !== undefined && { config }),
+          ...(check === true && { check }),
+          flags: Object.fromEntries(
+            keys.flatMap(({ name }) => {
+              const option = serve.options.find(({ long }) => long === `--${name}`);
+              const texts: unknown = option && command.getOptionValue(option.attributeName());
+              return Array.isArray(texts) ? [[name, texts]] : [];
+            }),
+          ),
+        }),
+      );
+    });
+}
+
 function addDemo(program: AnyCommand, finish: Finish): void {
   program
     .command('demo')
@@ -205,11 +243,4 @@ function oneLine(text: string): string {
     .trim()
     .replace(/^error: /, '')
     .replaceAll(/\s*\n\s*/g, ' ');
-}
-
-/** Read only when asked for, and without the whole of `node:fs` as a module, which every start would pay for. */
-function readVersion(): string {
-  const text = process.getBuiltinModule('node:fs').readFileSync(packageFile('package.json'), 'utf8');
-  const { version } = JSON.parse(text) as { version: string };
-  return version;
 }

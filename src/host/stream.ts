@@ -68,7 +68,7 @@ export function connectStream(address: StreamAddress, options: ConnectOptions): 
 const QUEUE_RETRY_MS = 20;
 
 /** Longest path of a unix socket, in bytes (unix(7): sun_path, less its NUL). */
-const MAX_UNIX_PATH_BYTES = 107;
+export const MAX_UNIX_PATH_BYTES = 107;
 
 async function connect(address: StreamAddress, signal: AbortSignal): Promise<Socket> {
   if (address.kind === 'unix') return connectUnix(address, signal);

@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { EXIT_CHECK_INTERVAL_MS, ExitWatch } from './exit-watch.ts';
 import { OwnedFd } from './owned-fd.ts';
 import { ProcessHandle } from './process-handle.ts';
-import { exitedAmong, pidfdGetfd, pidfdOpen, pread, systemError } from './syscalls.ts';
+import { exitedAmong, groupId, pidfdGetfd, pidfdOpen, pread, socketOption, systemError, userId } from './syscalls.ts';
 
 /** A pid that no process has: above the largest that a kernel gives. */
 const NO_PID = 2 ** 22 + 1;
@@ -126,6 +126,24 @@ describe('a process', () => {
     expect(handle.isAlive()).toBe(false);
     watch.check();
     expect(watch.size).toBe(0);
+  });
+});
+
+describe('accounts', () => {
+  it('are found by name, and only by it', () => {
+    expect([userId('root'), groupId('root')]).toEqual([0, 0]);
+    const [, name = '', uid] = /^(nobody):[^:]*:(\d+)/m.exec(readFileSync('/etc/passwd', 'utf8')) ?? [];
+    if (name !== '') expect(userId(name)).toBe(Number(uid));
+    for (const wrong of ['', 'no-such-account', '0']) {
+      expect([userId(wrong), groupId(wrong)]).toEqual([undefined, undefined]);
+    }
+  });
+});
+
+describe('socketOption', () => {
+  it('says where there is no socket', () => {
+    using file = new OwnedFd(openSync(path, 'r'));
+    expect(() => socketOption(file.fd, 17, 12)).toThrow(expect.objectContaining({ code: 'INTERNAL' }));
   });
 });
 

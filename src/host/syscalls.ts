@@ -14,17 +14,49 @@ const SYS_PIDFD_GETFD = 438;
 /** `poll` reports that there is something to read; for a pidfd: that the process has exited. */
 const POLLIN = 1;
 
+/** Of socket(2), unix(7) and flock(2), as on x86-64 and arm64. */
+const AF_UNIX = 1;
+const SOCK_DGRAM = 2;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const MSG_NOSIGNAL = 0x4000;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+/** `struct passwd` and `struct group` begin with two pointers; the id follows. */
+const ACCOUNT_ID_OFFSET_BYTES = 16;
+
 /** One entry of `struct pollfd`: s32 descriptor, s16 events, s16 events seen; as two 32-bit words. */
 const POLLFD_WORDS = 2;
 
 type Syscall = (number: number, ...typedArguments: readonly (string | number)[]) => number;
 type Pread = (fd: number, into: Uint8Array, sizeBytes: number, offsetBytes: number) => number;
 type Poll = (entries: Int32Array, count: number, timeoutMs: number) => number;
+type OpenSocket = (domain: number, type: number, protocol: number) => number;
+type SendTo = (
+  fd: number,
+  bytes: Uint8Array,
+  sizeBytes: number,
+  flags: number,
+  address: Uint8Array,
+  addressBytes: number,
+) => number;
+type GetSocketOption = (fd: number, level: number, option: number, into: Uint8Array, sizeBytes: Uint32Array) => number;
+type FindAccount = (name: string) => unknown;
+type Flock = (fd: number, operation: number) => number;
 
 interface Libc {
   readonly syscall: Syscall;
   readonly pread: Pread;
   readonly poll: Poll;
+  readonly socket: OpenSocket;
+  readonly sendto: SendTo;
+  readonly getsockopt: GetSocketOption;
+  readonly flock: Flock;
+  readonly getpwnam: FindAccount;
+  readonly getgrnam: FindAccount;
+  readonly uint32At: (pointer: unknown, offsetBytes: number) => number;
   readonly errno: () => number;
   readonly errnoNames: ReadonlyMap<number, string>;
 }
@@ -45,6 +77,15 @@ function load(): Libc {
       syscall: library.func('long syscall(long number, ...)'),
       pread: library.func('intptr_t pread64(int fd, void *into, size_t size, int64_t offset)'),
       poll: library.func('int poll(void *entries, unsigned long count, int timeout)'),
+      socket: library.func('int socket(int domain, int type, int protocol)'),
+      sendto: library.func(
+        'intptr_t sendto(int fd, void *bytes, size_t size, int flags, void *address, uint32_t address_size)',
+      ),
+      getsockopt: library.func('int getsockopt(int fd, int level, int option, void *into, void *size)'),
+      flock: library.func('int flock(int fd, int operation)'),
+      getpwnam: library.func('void *getpwnam(const char *name)'),
+      getgrnam: library.func('void *getgrnam(const char *name)'),
+      uint32At: (pointer, offsetBytes) => koffi.decode(pointer, offsetBytes, 'uint32_t'),
       errno: () => koffi.errno(),
       errnoNames: new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name])),
     };
@@ -117,6 +158,58 @@ function poll(pidfds: readonly number[], entries: Int32Array): readonly number[]
   const ready = repeated(() => libc().poll(entries, pidfds.length, 0));
   if (ready < 0) throw systemError('watching processes failed', 'INTERNAL');
   return ready === 0 ? [] : pidfds.filter((_, index) => halves[index * POLLFD_WORDS * 2 + 3] !== 0);
+}
+
+/**
+ * The bytes of an option of a socket (SOL_SOCKET), at most `maxSizeBytes` of them; undefined where the socket has no such
+ * option. @throws INTERNAL where the descriptor is no socket, or the option is larger
+ */
+export function socketOption(fd: number, option: number, maxSizeBytes: number): Uint8Array | undefined {
+  const into = new Uint8Array(maxSizeBytes);
+  const sizeBytes = Uint32Array.of(maxSizeBytes);
+  if (libc().getsockopt(fd, SOL_SOCKET, option, into, sizeBytes) === 0) return into.subarray(0, sizeBytes[0]);
+  if (lastErrorName() === 'ENODATA' || lastErrorName() === 'ENOPROTOOPT') return undefined;
+  throw new VirtstatError('INTERNAL', `option ${option} of socket ${fd} cannot be read: ${lastErrorName()}`);
+}
+
+/** A new unix datagram socket that never waits, closed on exec. */
+export function openDatagramSocket(): number {
+  const fd = libc().socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd >= 0) return fd;
+  throw new VirtstatError('CONNECT_FAILED', `no datagram socket can be opened: ${lastErrorName()}`);
+}
+
+/**
+ * Sends one datagram to a unix socket. A name that begins with a NUL is an abstract one.
+ * @throws CONNECT_FAILED
+ */
+export function sendDatagram(fd: number, name: Uint8Array, bytes: Uint8Array): void {
+  const address = new Uint8Array(2 + name.length);
+  new Uint16Array(address.buffer, 0, 1)[0] = AF_UNIX;
+  address.set(name, 2);
+  const sent = repeated(() => libc().sendto(fd, bytes, bytes.length, MSG_NOSIGNAL, address, address.length));
+  if (sent < 0) throw new VirtstatError('CONNECT_FAILED', `a datagram cannot be sent: ${lastErrorName()}`);
+}
+
+/** Locks a file for this process alone, until its descriptor is closed; false where another one has the lock. */
+export function lockFile(fd: number): boolean {
+  if (repeated(() => libc().flock(fd, LOCK_EX | LOCK_NB)) === 0) return true;
+  if (['EAGAIN', 'EWOULDBLOCK'].includes(lastErrorName())) return false;
+  throw new VirtstatError('INTERNAL', `a file cannot be locked: ${lastErrorName()}`);
+}
+
+/** The uid of a user of this machine, wherever its users are kept; undefined where there is none of that name. */
+export function userId(name: string): number | undefined {
+  const { getpwnam, uint32At } = libc();
+  const entry = getpwnam(name);
+  return entry === null ? undefined : uint32At(entry, ACCOUNT_ID_OFFSET_BYTES);
+}
+
+/** The gid of a group of this machine, wherever its groups are kept; undefined where there is none of that name. */
+export function groupId(name: string): number | undefined {
+  const { getgrnam, uint32At } = libc();
+  const entry = getgrnam(name);
+  return entry === null ? undefined : uint32At(entry, ACCOUNT_ID_OFFSET_BYTES);
 }
 
 /** The error of the call that failed just now: `what` failed, with the code of virtstat that says it best. */

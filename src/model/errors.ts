@@ -4,6 +4,7 @@
  */
 export const ERROR_CODES = {
   USAGE: 'The command line or an option of a call is wrong.',
+  CONFIG_INVALID: 'The configuration of the daemon has mistakes.',
   UNKNOWN_TARGET: 'No schema of the asked domains has this target.',
   UNKNOWN_PROVIDER: 'No schema of the asked domains has this provider.',
   UNKNOWN_STAT: 'No schema of the asked domains has a stat of this name.',
@@ -16,6 +17,7 @@ export const ERROR_CODES = {
   ACCESS_DENIED: 'The operating system refused access to a socket, file or process.',
   CONNECT_REFUSED: 'Nobody listens at the address.',
   CONNECT_FAILED: 'The connection could not be made, for another reason than the ones above.',
+  ADDRESS_IN_USE: 'Somebody else already serves at the address or in the directory.',
   TLS_FAILED: 'The TLS handshake or the check of the peer’s certificate failed.',
   CONNECTION_LOST: 'The peer closed the connection, or it broke, while an answer was awaited.',
   CLOSED: 'A call was made on something that is already closed.',
@@ -30,6 +32,9 @@ export const ERROR_CODES = {
   MONITOR_NOT_QMP: 'The peer at a QMP address does not speak QMP.',
   QMP_COMMAND_FAILED: 'QEMU answered a command with an error.',
   QMP_REPLY_INVALID: 'A reply of QEMU does not have the shape that its command promises.',
+  VARLINK_CALL_FAILED: 'A varlink service answered a call with an error.',
+  VARLINK_MESSAGE_INVALID: 'A varlink peer sent no call or reply, or one that its interface does not promise.',
+  VARLINK_IDL_INVALID: 'A varlink interface definition breaks the grammar.',
   HMP_TEXT_INVALID: 'A text is not what `info stats` prints.',
   STATS_FILE_TRUNCATED: 'A stats file ends before something that its header or a descriptor says is there.',
   STATS_FILE_INVALID: 'A stats file contradicts the KVM binary statistics format.',

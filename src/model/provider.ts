@@ -36,9 +36,37 @@ export interface Provider {
   stats(domain: Domain, request: StatsRequest, options: CallOptions): Promise<readonly Reading[]>;
 }
 
+/** What a monitor answers, as JSON has it: an integer beyond ±(2^53-1) is a `bigint`. */
+export type MonitorValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | readonly MonitorValue[]
+  | { readonly [name: string]: MonitorValue | undefined };
+
+/**
+ * The monitor of a VMM, for questions that are passed on as they are. It has its own list of questions, none of which
+ * changes anything, and refuses every other before the VMM hears of it.
+ */
+export interface MonitorRelay {
+  /**
+   * Asks by the name and with the arguments that the VMM's own protocol has.
+   * @throws USAGE for what is not on the list; what the VMM answers, and what asking it raises
+   */
+  ask(
+    question: string,
+    args: { readonly [name: string]: MonitorValue | undefined } | undefined,
+    options: CallOptions,
+  ): Promise<MonitorValue>;
+}
+
 /** A domain that a source found, and what can be asked of it. */
 export interface FoundDomain {
   readonly domain: Domain;
+  /** Its monitor; absent where it has none that could be asked. */
+  readonly monitor?: MonitorRelay;
   /** Who can measure it. Rejects where that cannot be found out: the domain then fails as a whole. */
   providers(options: CallOptions): Promise<readonly Provider[]>;
   /** `domain` completed by what takes asking the VMM: run state, number of vCPUs, name, uuid. */

@@ -14,18 +14,6 @@ export interface StatEntry {
   readonly value: StatValue;
 }
 
-/** Values of one object at one time, as a provider returns them. */
-export interface Reading {
-  /** Which object of the target: a QOM path, a device; absent where the target has only one (the VM). */
-  readonly path?: string;
-  /** By which way the values came: `kvm-file`, `qmp`, … */
-  readonly via: string;
-  /** When they were read: nanoseconds since 1970, UTC. */
-  readonly collectedAtNs: bigint;
-  /** In the schema's order; may be decoded on first use. */
-  readonly stats: readonly StatEntry[];
-}
-
 /** Why a sample is not fresh. */
 export interface Staleness {
   /** Since the values were read, in nanoseconds. */
@@ -36,11 +24,23 @@ export interface Staleness {
   readonly reason: string;
 }
 
+/** Values of one object at one time, as a provider returns them. */
+export interface Reading {
+  /** Which object of the target: a QOM path, a device; absent where the target has only one (the VM). */
+  readonly path?: string;
+  /** By which way the values came: `kvm-file`, `qmp`, … */
+  readonly via: string;
+  /** When they were read: nanoseconds since 1970, UTC. */
+  readonly collectedAtNs: bigint;
+  /** Present only where the values are older than what was asked for. */
+  readonly stale?: Staleness;
+  /** In the schema's order; may be decoded on first use. */
+  readonly stats: readonly StatEntry[];
+}
+
 /** A reading together with what it is about. */
 export interface Sample extends Reading {
   readonly domain: string;
   readonly provider: string;
   readonly target: string;
-  /** Present only where the values are older than what was asked for. */
-  readonly stale?: Staleness;
 }

@@ -69,9 +69,17 @@ function sampleOf(
   reading: Reading,
   names?: readonly string[],
 ): Sample {
-  const { path, via, collectedAtNs, stats } = reading;
-  const selected = selectNames(stats, names);
-  return { domain, provider, target, ...(path !== undefined && { path }), via, collectedAtNs, stats: selected };
+  const { path, via, collectedAtNs, stale, stats } = reading;
+  return {
+    domain,
+    provider,
+    target,
+    ...(path !== undefined && { path }),
+    via,
+    collectedAtNs,
+    ...(stale && { stale }),
+    stats: selectNames(stats, names),
+  };
 }
 
 async function gather<A, T>(

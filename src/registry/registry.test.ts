@@ -78,6 +78,44 @@ afterEach(async () => {
 
 const never = () => new Promise<never>(() => undefined);
 
+describe('find and reconfigure', () => {
+  it('finds who is there without asking, and says which source cannot be searched', async () => {
+    const counter = new Counter();
+    const shelf = new Shelf(['a', counter], ['b']);
+    const broken = new Shelf();
+    broken.scan = async () => {
+      throw new VirtstatError('ACCESS_DENIED', 'no');
+    };
+    const found = await registry([shelf, broken]).find();
+    expect(found.map(({ domain, errors }) => [domain.name, ...errors.map(({ code }) => code)])).toEqual([
+      ['a'],
+      ['b'],
+      ['test:', 'ACCESS_DENIED'],
+    ]);
+    expect(counter.calls).toBe(0);
+  });
+
+  it('goes on with other sources, and closes only those that are gone', async () => {
+    const [stays, goes, comes] = [new Shelf(['stays']), new Shelf(['goes']), new Shelf(['comes'])];
+    const made = registry([stays, goes]);
+    await made.find();
+    await made.reconfigure([comes, stays]);
+    expect((await made.find()).map(({ domain }) => domain.name)).toEqual(['comes', 'stays']);
+    expect([stays.closed, goes.closed, comes.closed]).toEqual([0, 1, 0]);
+    expect(made.sources).toEqual([comes, stays]);
+  });
+
+  it('goes on with another deadline', async () => {
+    const counter = new Counter();
+    counter.behave = () => new Promise((resolve) => setTimeout(resolve, 150));
+    const shelf = new Shelf(['a', counter]);
+    const made = registry([shelf], 50);
+    expect((await made.query({ target: 'vm' }))[0]?.errors[0]?.code).toBe('TIMEOUT');
+    await made.reconfigure([shelf], { deadlineMs: 2000 });
+    expect((await made.query({ target: 'vm' }))[0]?.errors).toEqual([]);
+  });
+});
+
 describe('a query', () => {
   it('gives the values of every domain with what they are about', async () => {
     const [a, b] = await registry([new Shelf(['a', new Counter()], ['b', new Counter()])]).query({ target: 'vm' });

@@ -4,7 +4,7 @@ import { isDomainNamed } from '../model/domain.ts';
 import { VirtstatError } from '../model/errors.ts';
 import type { StatsFilter } from '../model/filter.ts';
 import { DEFAULT_DEADLINE_MS } from '../model/limits.ts';
-import type { CallOptions, FoundDomain, Provider, Source } from '../model/provider.ts';
+import type { CallOptions, FoundDomain, MonitorRelay, Provider, Source } from '../model/provider.ts';
 import type { DomainAnswer, ListAnswer, SampleAnswer, SchemaAnswer } from './answer.ts';
 import { type Request, resolveRequest } from './check.ts';
 import { collectSamples, collectSchemas } from './collect.ts';
@@ -50,8 +50,8 @@ export interface WatchOptions extends ReadOptions {
  * fails after it once answered yields its last values, marked stale.
  */
 export class Registry {
-  readonly #sources: readonly Source[];
-  readonly #deadlineMs: number;
+  #sources: readonly Source[];
+  #deadlineMs: number;
   readonly #providers: Provider[] = [];
   readonly #lastAnswers = new LastAnswers();
   readonly #collecting = new Map<string, Promise<SampleAnswer>>();
@@ -79,6 +79,31 @@ export class Registry {
       const index = this.#providers.indexOf(provider);
       if (index >= 0) this.#providers.splice(index, 1);
     };
+  }
+
+  /** Which sources it has, in their order. */
+  get sources(): readonly Source[] {
+    return this.#sources;
+  }
+
+  /**
+   * Goes on with other sources and another deadline. A source that is in both lists stays as it is; one that is in the new
+   * list no more is closed, and what it is being asked ends with what closing it raises.
+   */
+  async reconfigure(sources: readonly Source[], options: RegistryOptions = {}): Promise<void> {
+    const gone = this.#sources.filter((source) => !sources.includes(source));
+    this.#sources = sources;
+    this.#deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS;
+    this.#scan = undefined;
+    await Promise.allSettled(gone.map((source) => source.close()));
+  }
+
+  /** Who is there, without asking any of them: as the sources found them, and the errors of those that cannot be searched. */
+  async find(options: ReadOptions = {}): Promise<readonly DomainAnswer<never>[]> {
+    const found = await this.#find(options);
+    return found.map((result) =>
+      'error' in result ? failedSource(result) : { domain: result.domain, items: [], errors: [] },
+    );
   }
 
   /** The domains, completed as far as they answer, with what can be read and why something cannot. */
@@ -125,6 +150,12 @@ export class Registry {
         'error' in result ? failedSource(result) : this.#queryOne(result, filter, request, options),
       ),
     );
+  }
+
+  /** The monitor of the domain with this `id`; undefined where it has none, or the domain is not there. */
+  async monitorOf(id: string, options: ReadOptions = {}): Promise<MonitorRelay | undefined> {
+    const found = await this.#find(options);
+    return found.find((result): result is FoundDomain => !('error' in result) && result.domain.id === id)?.monitor;
   }
 
   /** Values again and again. Ends with the signal, or when the consumer leaves the loop. */

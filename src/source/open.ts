@@ -9,6 +9,7 @@ import type { Source } from '../model/provider.ts';
  * | `local:` | this host: QEMU processes found in /proc, their kernel stats files and monitors |
  * | `qmp+unix:PATH`, `qmp+tcp://HOST:PORT`, `qmp+tls://HOST:PORT` | one QEMU monitor |
  * | `kvm+file:PATH` | captured stats files; all that are given form one source, since one VM may span several |
+ * | `virtstat+unix:PATH` | another virtstatd, by its varlink socket |
  */
 const SCHEMES: Readonly<Record<string, (uris: readonly string[]) => Promise<readonly Source[]>>> = {
   local: async (uris) => {
@@ -22,18 +23,14 @@ const SCHEMES: Readonly<Record<string, (uris: readonly string[]) => Promise<read
     const { KvmFileSource } = await import('./kvm-file/kvm-file-source.ts');
     return [new KvmFileSource(uris)];
   },
+  'virtstat+unix': async (uris) => {
+    const { VirtstatSource } = await import('./virtstat/source.ts');
+    return uris.map((uri) => new VirtstatSource(uri));
+  },
 };
 
 /** Schemes that virtstat reserves for sources that this version does not have. */
-const PLANNED: ReadonlySet<string> = new Set([
-  'qemu',
-  'qemu+unix',
-  'qemu+tcp',
-  'qemu+tls',
-  'virtstat+unix',
-  'virtstat+tls',
-  'replay',
-]);
+const PLANNED: ReadonlySet<string> = new Set(['qemu', 'qemu+unix', 'qemu+tcp', 'qemu+tls', 'virtstat+tls', 'replay']);
 
 /**
  * Opens one source for each URI; nothing is connected or read before the first scan.

@@ -1,6 +1,6 @@
 import { isPathSelected, selectNames } from '../model/filter.ts';
 import type { Schema } from '../model/stat.ts';
-import type { JsonInput, JsonObject } from '../protocol/qmp/json.ts';
+import type { JsonInput, JsonObject } from '../protocol/json/json.ts';
 import { QmpCommandError } from '../protocol/qmp/messages.ts';
 import { encodeSchemas, encodeStats } from '../protocol/qmp/stats-encode.ts';
 import type { StatsResult } from '../protocol/qmp/stats-reply.ts';

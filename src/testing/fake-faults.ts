@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { type JsonObject, stringifyJson } from '../protocol/qmp/json.ts';
+import { type JsonObject, stringifyJson } from '../protocol/json/json.ts';
 
 /**
  * What a fake monitor does wrong:

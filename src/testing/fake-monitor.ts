@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createServer as createTlsServer } from 'node:tls';
 import type { StreamAddress } from '../host/stream.ts';
 import { FrameScanner } from '../protocol/qmp/framing.ts';
-import { type JsonInput, type JsonObject, type JsonValue, parseJson, stringifyJson } from '../protocol/qmp/json.ts';
+import { type JsonInput, type JsonObject, type JsonValue, parseJson, stringifyJson } from '../protocol/json/json.ts';
 import { QmpCommandError } from '../protocol/qmp/messages.ts';
 import { FAKE_COMMANDS, type FakeCommand, type FakeVm, statsCommands } from './fake-commands.ts';
 import { type FakeFault, misbehave } from './fake-faults.ts';

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VirtstatError } from '../../model/errors.ts';
+import { type JsonValue, parseJson } from '../json/json.ts';
 import { type FrameLimits, FrameScanner } from './framing.ts';
-import { type JsonValue, parseJson } from './json.ts';
 import { JsonReader } from './json-reader.ts';
 
 /** Everything that comes out: values, and the codes of errors. */

@@ -1,5 +1,5 @@
+import { type JsonValue, parseJson } from '../json/json.ts';
 import { type FrameLimits, FrameScanner } from './framing.ts';
-import { type JsonValue, parseJson } from './json.ts';
 
 /**
  * Reads the JSON values of a byte stream.

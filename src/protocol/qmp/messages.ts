@@ -1,5 +1,5 @@
 import { VirtstatError } from '../../model/errors.ts';
-import { excerpt, type JsonObject, type JsonValue } from './json.ts';
+import { excerpt, type JsonObject, type JsonValue } from '../json/json.ts';
 import { asArray, asObject, asSmallInteger, asString, invalidReply } from './shape.ts';
 
 /** Which QEMU it is. */

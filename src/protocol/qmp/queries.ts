@@ -1,4 +1,4 @@
-import type { JsonValue } from './json.ts';
+import type { JsonValue } from '../json/json.ts';
 import { asArray, asBoolean, asObject, asSmallInteger, asString } from './shape.ts';
 
 /** Replies of the queries that tell what a VM is. Specs: qapi/run-state.json, machine.json, control.json in QEMU. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { VirtstatError } from '../../model/errors.ts';
-import { stringifyJson } from './json.ts';
+import { stringifyJson } from '../json/json.ts';
 import type { QmpEvent } from './messages.ts';
 import { QmpSession, type QmpSessionOptions } from './session.ts';
 

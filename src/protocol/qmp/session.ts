@@ -1,6 +1,6 @@
 import { VirtstatError } from '../../model/errors.ts';
+import { type JsonInput, type JsonValue, stringifyJson } from '../json/json.ts';
 import type { FrameLimits } from './framing.ts';
-import { type JsonInput, type JsonValue, stringifyJson } from './json.ts';
 import { JsonReader } from './json-reader.ts';
 import { decodeMessage, QmpCommandError, type QmpEvent, type QmpGreeting, type QmpMessage } from './messages.ts';
 

@@ -1,5 +1,5 @@
 import { VirtstatError } from '../../model/errors.ts';
-import type { JsonObject, JsonValue } from './json.ts';
+import type { JsonObject, JsonValue } from '../json/json.ts';
 
 /**
  * Reads members out of replies that may have any shape. `where` says which place of which reply is read, for the error:

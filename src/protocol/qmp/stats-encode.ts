@@ -1,6 +1,6 @@
 import type { StatEntry } from '../../model/sample.ts';
 import type { Schema, StatDescriptor } from '../../model/stat.ts';
-import type { JsonInput } from './json.ts';
+import type { JsonInput } from '../json/json.ts';
 import type { StatsResult } from './stats-reply.ts';
 
 /**

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { StatsFilter } from '../../model/filter.ts';
 import type { Schema } from '../../model/stat.ts';
-import { type JsonObject, type JsonValue, parseJson, stringifyJson } from './json.ts';
+import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '../json/json.ts';
 import { decodeMessage } from './messages.ts';
 import { decodeCpus } from './queries.ts';
 import { encodeSchemas, encodeStats } from './stats-encode.ts';

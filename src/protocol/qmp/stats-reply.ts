@@ -1,7 +1,7 @@
 import type { StatEntry, StatValue } from '../../model/sample.ts';
 import type { Schema, StatDescriptor } from '../../model/stat.ts';
 import { U64_MAX } from '../../model/u64.ts';
-import type { JsonObject, JsonValue } from './json.ts';
+import type { JsonObject, JsonValue } from '../json/json.ts';
 import { asArray, asObject, asSmallInteger, asString, invalidReply } from './shape.ts';
 
 /**

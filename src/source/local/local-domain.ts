@@ -3,7 +3,7 @@ import { type Process, pathSeenBy, readFileOf, readProcess } from '../../host/pr
 import type { StreamAddress } from '../../host/stream.ts';
 import type { Availability, Domain } from '../../model/domain.ts';
 import { VirtstatError } from '../../model/errors.ts';
-import type { CallOptions, FoundDomain, Provider } from '../../model/provider.ts';
+import type { CallOptions, FoundDomain, MonitorRelay, Provider } from '../../model/provider.ts';
 import { Monitor } from '../qemu/monitor.ts';
 import { Relay } from '../qemu/relay.ts';
 import { type MonitorEndpoint, parseCommandLine } from './command-line.ts';
@@ -16,6 +16,7 @@ const MONITOR_RETRY_MS = 10_000;
 /** One QEMU process of this host: its stats files, its monitor, and what both together offer. */
 export class LocalDomain implements FoundDomain {
   readonly domain: Domain;
+  readonly monitor?: MonitorRelay;
   readonly #process: Process;
   readonly #procRoot: string;
   readonly #files: LocalFiles;
@@ -32,6 +33,7 @@ export class LocalDomain implements FoundDomain {
     if (monitors.length > 0) {
       this.#monitor = new Monitor(monitors.map((endpoint) => addressOf(pid, endpoint, procRoot)));
       this.#relay = new Relay(this.#monitor, { isOneProcess: true });
+      this.monitor = { ask: (...call) => this.#ask((relay) => relay.ask(...call)) };
     }
     this.#files = new LocalFiles(pid, {
       procRoot,

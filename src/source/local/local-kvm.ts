@@ -32,7 +32,10 @@ export class LocalKvm implements Provider {
     const { provider } = this.#monitor;
     if (missing.length === 0 || provider === undefined) return fromFiles;
     const fromMonitor = await provider.schemas(domain, { signal });
-    return [...fromFiles, ...fromMonitor.filter((schema) => missing.includes(schema.target))];
+    // In the same order whichever way each of them came.
+    return asked.flatMap((each) =>
+      (missing.includes(each) ? fromMonitor : fromFiles).filter((schema) => schema.target === each),
+    );
   }
 
   /** @throws the monitor's error where neither way is open; DOMAIN_GONE */

@@ -2,7 +2,7 @@ import { cancellation, whileWanted, withDeadline } from '../../host/deadline.ts'
 import { addressText, type StreamAddress } from '../../host/stream.ts';
 import { type ErrorCode, VirtstatError } from '../../model/errors.ts';
 import type { CallOptions } from '../../model/provider.ts';
-import type { JsonValue } from '../../protocol/qmp/json.ts';
+import type { JsonValue } from '../../protocol/json/json.ts';
 import type { QmpEvent, QmpGreeting } from '../../protocol/qmp/messages.ts';
 import type { QmpArguments } from '../../protocol/qmp/session.ts';
 import { type Connection, openConnection } from './connection.ts';

@@ -1,9 +1,10 @@
 import { nowNs } from '../../host/clock.ts';
 import type { Availability, Domain, Vmm } from '../../model/domain.ts';
-import type { CallOptions, Provider, StatsRequest } from '../../model/provider.ts';
+import { VirtstatError } from '../../model/errors.ts';
+import type { CallOptions, MonitorRelay, MonitorValue, Provider, StatsRequest } from '../../model/provider.ts';
 import type { Reading } from '../../model/sample.ts';
 import type { Schema } from '../../model/stat.ts';
-import type { JsonValue } from '../../protocol/qmp/json.ts';
+import type { JsonValue } from '../../protocol/json/json.ts';
 import { type QemuVersion, QmpCommandError } from '../../protocol/qmp/messages.ts';
 import {
   decodeCpus,
@@ -14,10 +15,12 @@ import {
   type VmCpu,
   type VmStatus,
 } from '../../protocol/qmp/queries.ts';
+import type { QmpArguments } from '../../protocol/qmp/session.ts';
 import { decodeSchemas, decodeStats } from '../../protocol/qmp/stats-reply.ts';
 import { encodeStatsRequest } from '../../protocol/qmp/stats-request.ts';
 import { Learned } from './learned.ts';
 import type { Monitor } from './monitor.ts';
+import { isRelayedQuestion } from './questions.ts';
 
 /** The way that values from a monitor come by. */
 export const VIA_QMP = 'qmp';
@@ -46,7 +49,7 @@ export interface RelayOptions {
 }
 
 /** What QEMU can be asked through a monitor, as providers of the model. Never changes anything in the VM. */
-export class Relay {
+export class Relay implements MonitorRelay {
   readonly #monitor: Monitor;
   readonly #offer: Learned<Offer>;
   readonly #identity: Learned<Identity>;
@@ -110,6 +113,20 @@ export class Relay {
       this.version(options),
     ]);
     return { ...domain, ...identity, state: status.status, vcpus: cpus.length, vmm: vmmOf(version) };
+  }
+
+  /**
+   * Passes on a question of somebody else, with QEMU's answer as it is.
+   * @throws USAGE for a command that is not on the list; QMP_COMMAND_FAILED with QEMU's words; as {@link offer}
+   */
+  async ask(question: string, args: QmpArguments | undefined, options: CallOptions): Promise<MonitorValue> {
+    if (!isRelayedQuestion(question)) {
+      throw new VirtstatError(
+        'USAGE',
+        `${question} is not passed on to a monitor: only questions that change nothing are`,
+      );
+    }
+    return this.#monitor.execute(question, args, options);
   }
 
   #ask(command: string, options: CallOptions): Promise<JsonValue> {

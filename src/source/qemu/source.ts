@@ -31,6 +31,7 @@ export class QemuSource implements Source {
     return [
       {
         domain,
+        monitor: relay,
         providers: (call) => relay.providers(call),
         describe: (call) => relay.describe(domain, call),
         availability: (call) => relay.availability(call),

@@ -1,0 +1,62 @@
+/** What the daemon is to do: the configuration, checked and in units. `schema.ts` says how people write it. */
+export interface Config {
+  /** URIs of the sources. */
+  readonly connect: readonly string[];
+  /** How long one domain may take to answer, in milliseconds. */
+  readonly timeoutMs: number;
+  /** From one search for domains to the next, in milliseconds. */
+  readonly discoveryIntervalMs: number;
+  readonly runtimeDir: string;
+  /** Which faces listen. */
+  readonly faces: readonly FaceName[];
+  /** How old values may be that the QMP face gives, in milliseconds. */
+  readonly qmpMaxAgeMs: number;
+  readonly socket: SocketConfig;
+  readonly logLevel: LogLevel;
+  readonly access: readonly AccessRule[];
+}
+
+/** How the sockets in the runtime directory are to be. */
+export interface SocketConfig {
+  /** Permission bits. */
+  readonly mode: number;
+  /** Absent: the daemon's own. */
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+/** The faces that there are. */
+export const FACE_NAMES = ['qmp', 'varlink'] as const;
+
+/** The name of a face. */
+export type FaceName = (typeof FACE_NAMES)[number];
+
+/** The levels of the log, the quietest last. */
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+
+/** A level of the log. */
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Gives domains and providers to callers: any caller that one of the four lists names. */
+export interface AccessRule {
+  /** Uids; `*` is everybody who may connect to the socket. */
+  readonly users: readonly (number | '*')[];
+  /** Gids. */
+  readonly groups: readonly number[];
+  /** Common names, or `sha256:` and the fingerprint. */
+  readonly certificates: readonly string[];
+  /** `sha256:` and the token's SHA-256, so that the file keeps no secret. */
+  readonly tokens: readonly string[];
+  /** Names, uuids, or patterns with `*` and `?`. */
+  readonly domains: readonly string[];
+  /** Names, or `*`. */
+  readonly providers: readonly string[];
+}
+
+/** Finds the ids of names that stand in a configuration. */
+export interface Accounts {
+  /** Undefined where there is no user of that name. */
+  userId(name: string): number | undefined;
+  /** Undefined where there is no group of that name. */
+  groupId(name: string): number | undefined;
+}

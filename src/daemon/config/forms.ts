@@ -1,0 +1,93 @@
+import { z } from 'zod';
+
+/**
+ * The forms that values of the configuration have, each with its bounds and with a sentence that says what is right. The
+ * values stay as people write them until they are checked, so that an effective configuration can be shown in their words.
+ */
+
+const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** The duration as it is written: `1500ms`, else in the largest unit that holds it whole. */
+export function durationText(ms: number): string {
+  if (ms === 0) return '0s';
+  const unit = ['h', 'm', 's'].find((name) => ms % (UNITS_MS[name] ?? 1) === 0) ?? 'ms';
+  return `${ms / (UNITS_MS[unit] ?? 1)}${unit}`;
+}
+
+/** A duration with its unit, in milliseconds: `500ms`, `1s`, `2.5s`, `1m`. */
+export function duration(minMs: number, maxMs: number): z.ZodType<number> {
+  const range = `from ${durationText(minMs)} to ${durationText(maxMs)}`;
+  return z.string({ error: `must be a duration in quotes, ${range}, like "1s"` }).transform((text, context) => {
+    const [, number = '', unit = ''] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h)$/.exec(text) ?? [];
+    const ms = Math.round(Number(number) * (UNITS_MS[unit] ?? Number.NaN));
+    if (number !== '' && ms >= minMs && ms <= maxMs) return ms;
+    const reason = number === '' ? 'is no duration; write it' : `is out of bounds; it must be ${range},`;
+    context.issues.push({
+      code: 'custom',
+      input: text,
+      message: `${JSON.stringify(text)} ${reason} like "1s" or "500ms"`,
+    });
+    return z.NEVER;
+  });
+}
+
+/** Permission bits in octal, as in chmod: `0660`. */
+export function fileMode(): z.ZodType<number> {
+  return z
+    .string({ error: 'must be permission bits in octal, in quotes, like "0660"' })
+    .regex(/^0?[0-7]{3}$/, {
+      error: (issue) => `${JSON.stringify(issue.input)} is no mode; write octal digits, like "0660"`,
+    })
+    .transform((text) => Number.parseInt(text, 8));
+}
+
+/** An absolute path. */
+export function absolutePath(maxBytes: number): z.ZodType<string> {
+  return z
+    .string({ error: 'must be an absolute path in quotes' })
+    .refine((text) => text.startsWith('/') && !text.includes('\0'), {
+      error: (issue) => `${JSON.stringify(issue.input)} is no absolute path; begin it with /`,
+    })
+    .refine((text) => Buffer.byteLength(text) <= maxBytes, {
+      error: `is longer than ${maxBytes} bytes, so that no socket fits below it; choose a shorter one`,
+    });
+}
+
+/** One of several words. */
+export function oneOf<const T extends readonly [string, ...string[]]>(words: T): z.ZodType<T[number]> {
+  const right = `one of ${words.map((word) => JSON.stringify(word)).join(', ')}`;
+  return z.enum(words, { error: (issue) => `${shown(issue.input)} is not ${right}` }) as unknown as z.ZodType<
+    T[number]
+  >;
+}
+
+/** A short text without control characters, of a form that `pattern` knows and `hint` explains. */
+export function word(pattern: RegExp, hint: string): z.ZodType<string> {
+  return z
+    .string({ error: `must be a text in quotes: ${hint}` })
+    .min(1, { error: `is empty; it must be ${hint}` })
+    .max(MAX_WORD_LENGTH, { error: `is longer than ${MAX_WORD_LENGTH} characters` })
+    .regex(pattern, { error: (issue) => `${shown(issue.input)} is not right; it must be ${hint}` });
+}
+
+/** Longest single text, in characters. */
+export const MAX_WORD_LENGTH = 1024;
+
+/** A list. */
+export function listOf<T>(item: z.ZodType<T>, min: number, max: number): z.ZodType<readonly T[]> {
+  return z
+    .array(item, {
+      error: ({ input }) =>
+        input === undefined ? 'is missing; it must be a list' : 'must be a list in square brackets',
+    })
+    .min(min, { error: `is empty; at least ${min} must be named` })
+    .max(max, { error: `has more than ${max} elements` }) as unknown as z.ZodType<readonly T[]>;
+}
+
+/** The value as a mistake shows it: short, on one line. */
+function shown(value: unknown): string {
+  const text = JSON.stringify(value, (_key, each: unknown) => (typeof each === 'bigint' ? String(each) : each)) ?? 'it';
+  return text.length > MAX_SHOWN_LENGTH ? `${text.slice(0, MAX_SHOWN_LENGTH)}…` : text;
+}
+
+const MAX_SHOWN_LENGTH = 80;

@@ -1,0 +1,114 @@
+import { FACE_NAMES, LOG_LEVELS } from './config.ts';
+
+/** How a value is given beside the file: one text, a list of texts, or tables as the file has them. */
+export type KeyForm = 'text' | 'list' | 'tables';
+
+/** One key of the configuration: what flags, variables, help and the table in docs are made of. `schema.ts` checks values. */
+export interface ConfigKey {
+  /** `log.level`: in the file, table and key; on the command line behind two dashes. */
+  readonly name: string;
+  /** The same, in parts: `['log', 'level']`. */
+  readonly path: readonly string[];
+  /** `VIRTSTATD_LOG_LEVEL`. */
+  readonly variable: string;
+  readonly form: KeyForm;
+  /** What stands for the value in help. */
+  readonly placeholder: string;
+  readonly help: string;
+  /** As people write it; absent: not set, or not the same everywhere. */
+  readonly default?: unknown;
+  /** What the default is, where it cannot be written down. */
+  readonly defaultText?: string;
+  /** True: a change takes a restart. */
+  readonly needsRestart: boolean;
+}
+
+/** What every variable of the daemon begins with. */
+export const VARIABLE_PREFIX = 'VIRTSTATD_';
+
+type KeyFacts = Omit<ConfigKey, 'name' | 'path' | 'variable' | 'needsRestart'> & { readonly needsRestart?: true };
+
+const FACTS: Readonly<Record<string, KeyFacts>> = {
+  connect: {
+    form: 'list',
+    placeholder: 'uri',
+    help: 'where statistics come from',
+    default: ['local:'],
+    defaultText: '`$VIRTSTAT_DEFAULT_URI`, else `["local:"]`',
+  },
+  timeout: {
+    form: 'text',
+    placeholder: 'duration',
+    help: 'how long one domain may take to answer, 10ms to 5m',
+    default: '3s',
+  },
+  'discovery-interval': {
+    form: 'text',
+    placeholder: 'duration',
+    help: 'from one search for domains to the next, 100ms to 1h',
+    default: '2s',
+  },
+  'runtime-dir': {
+    form: 'text',
+    placeholder: 'dir',
+    help: 'directory of the sockets',
+    defaultText: '`/run/virtstat` for root, else `$XDG_RUNTIME_DIR/virtstat`',
+    needsRestart: true,
+  },
+  faces: {
+    form: 'list',
+    placeholder: 'face',
+    help: `which faces listen: ${FACE_NAMES.join(', ')}`,
+    default: [...FACE_NAMES],
+    needsRestart: true,
+  },
+  'qmp.max-age': {
+    form: 'text',
+    placeholder: 'duration',
+    help: 'how old values may be that the QMP face gives, 0s (asked anew for everybody) to 1h',
+    default: '1s',
+    needsRestart: true,
+  },
+  'socket.mode': {
+    form: 'text',
+    placeholder: 'mode',
+    help: 'permission bits of the sockets, in octal; connecting takes the right to write',
+    default: '0666',
+    needsRestart: true,
+  },
+  'socket.user': {
+    form: 'text',
+    placeholder: 'user',
+    help: 'owner of the sockets, a name or a number',
+    defaultText: "the daemon's own user",
+    needsRestart: true,
+  },
+  'socket.group': {
+    form: 'text',
+    placeholder: 'group',
+    help: 'group of the sockets, a name or a number',
+    defaultText: "the daemon's own group",
+    needsRestart: true,
+  },
+  'log.level': {
+    form: 'text',
+    placeholder: 'level',
+    help: `least important lines that are logged: ${LOG_LEVELS.join(', ')}`,
+    default: 'info',
+  },
+  access: {
+    form: 'tables',
+    placeholder: 'rule',
+    help: 'who may read what, besides root and the user of the daemon, who may read everything',
+    default: [],
+  },
+};
+
+/** Every key, in the order of the documentation. */
+export const CONFIG_KEYS: readonly ConfigKey[] = Object.entries(FACTS).map(([name, facts]) => ({
+  needsRestart: false,
+  ...facts,
+  name,
+  path: name.split('.'),
+  variable: VARIABLE_PREFIX + name.toUpperCase().replaceAll(/[.-]/g, '_'),
+}));

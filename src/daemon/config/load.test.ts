@@ -1,0 +1,285 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { Config } from './config.ts';
+import { CONFIG_KEYS } from './keys.ts';
+import { type ConfigInput, loadConfig, MAX_CONFIG_BYTES, MAX_MISTAKES } from './load.ts';
+import { MAX_RULES, wordsAt } from './schema.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'virtstat-config-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const FILE = join(folder, 'virtstat.toml');
+const USERS: Readonly<Record<string, number>> = { nobody: 65534, monitor: 990 };
+const HASH = 'ab'.repeat(32);
+
+function load(text: string | Uint8Array | undefined, others: Partial<ConfigInput> = {}) {
+  if (text !== undefined) writeFileSync(FILE, text);
+  return loadConfig({
+    ...(text !== undefined && { file: FILE }),
+    defaultFile: join(folder, 'not-there.toml'),
+    env: {},
+    flags: {},
+    uid: 0,
+    accounts: { userId: (name) => USERS[name], groupId: (name) => USERS[name] },
+    signal: new AbortController().signal,
+    ...others,
+  });
+}
+
+async function right(text: string | undefined, others?: Partial<ConfigInput>): Promise<Config> {
+  const outcome = await load(text, others);
+  if ('mistakes' in outcome) throw new Error(outcome.mistakes.join('\n'));
+  return outcome.config;
+}
+
+/** The mistakes, with the name of the file cut down. */
+async function wrong(text: string | Uint8Array | undefined, others?: Partial<ConfigInput>): Promise<readonly string[]> {
+  const outcome = await load(text, others);
+  if ('config' in outcome) throw new Error('there was no mistake');
+  return outcome.mistakes.map((line) => line.replaceAll(FILE, 'F'));
+}
+
+describe('a right configuration', () => {
+  it('is whole without a file', async () => {
+    expect(await right(undefined)).toEqual({
+      connect: ['local:'],
+      timeoutMs: 3000,
+      discoveryIntervalMs: 2000,
+      runtimeDir: '/run/virtstat',
+      faces: ['qmp', 'varlink'],
+      qmpMaxAgeMs: 1000,
+      socket: { mode: 0o666 },
+      logLevel: 'info',
+      access: [],
+    });
+    expect((await right(undefined, { uid: 7, env: { XDG_RUNTIME_DIR: '/x' } })).runtimeDir).toBe('/x/virtstat');
+    expect((await right(undefined, { uid: 7 })).runtimeDir).toBe('/run/user/7/virtstat');
+    expect((await right(undefined, { env: { VIRTSTAT_DEFAULT_URI: 'qmp+unix:/q' } })).connect).toEqual(['qmp+unix:/q']);
+  });
+
+  it('takes every key from a file', async () => {
+    const text = `
+      connect = ["kvm+file:/tmp", "qmp+unix:/a"]
+      timeout = "1m"
+      discovery-interval = "500ms"
+      runtime-dir = "/srv/v"
+      faces = []
+      qmp.max-age = "0s"
+      socket = { mode = "0600", user = "monitor", group = "17" }
+      [log]
+      level = "debug"
+      [[access]]
+      users = ["nobody", "12", "*"]
+      groups = ["monitor"]
+      certificates = ["grafana", "sha256:${HASH}"]
+      tokens = ["sha256:${HASH}"]
+      domains = ["web-*"]
+      providers = ["kvm"]
+    `;
+    expect(await right(text)).toEqual({
+      connect: ['kvm+file:/tmp', 'qmp+unix:/a'],
+      timeoutMs: 60_000,
+      discoveryIntervalMs: 500,
+      runtimeDir: '/srv/v',
+      faces: [],
+      qmpMaxAgeMs: 0,
+      socket: { mode: 0o600, uid: 990, gid: 17 },
+      logLevel: 'debug',
+      access: [
+        {
+          users: [65534, 12, '*'],
+          groups: [990],
+          certificates: ['grafana', `sha256:${HASH}`],
+          tokens: [`sha256:${HASH}`],
+          domains: ['web-*'],
+          providers: ['kvm'],
+        },
+      ],
+    });
+  });
+
+  it('prefers flags to variables, variables to the file, and the file to defaults, key by key', async () => {
+    const text = 'timeout = "4s"\nlog.level = "warn"\nsocket.mode = "0640"\nconnect = ["qmp+unix:/file"]';
+    const env = { VIRTSTATD_TIMEOUT: '5s', VIRTSTATD_LOG_LEVEL: 'error', VIRTSTATD_CONNECT: '', OTHER: 'x' };
+    const config = await right(text, { env, flags: { timeout: ['6s', '7s'] } });
+    expect(config).toMatchObject({
+      timeoutMs: 7000,
+      logLevel: 'error',
+      socket: { mode: 0o640 },
+      discoveryIntervalMs: 2000,
+    });
+    expect(config.connect).toEqual(['qmp+unix:/file']);
+  });
+
+  it('takes lists and rules from variables and flags', async () => {
+    const rule = '{ users = ["nobody"], domains = ["*"] }';
+    const env = { VIRTSTATD_CONNECT: ' qmp+unix:/a  qmp+unix:/b', VIRTSTATD_ACCESS: `[${rule}, ${rule}]` };
+    const config = await right(undefined, { env });
+    expect(config.connect).toEqual(['qmp+unix:/a', 'qmp+unix:/b']);
+    expect(config.access).toHaveLength(2);
+    expect((await right(undefined, { env: { VIRTSTATD_CONNECT: '["qmp+unix:/a b"]' } })).connect).toEqual([
+      'qmp+unix:/a b',
+    ]);
+    const flags = { access: [rule], connect: ['qmp+unix:/c'] };
+    expect(await right(undefined, { env, flags })).toMatchObject({
+      connect: ['qmp+unix:/c'],
+      access: [{ users: [65534] }],
+    });
+  });
+
+  it('is shown so that it is the same when it is read again', async () => {
+    const outcome = await load('socket.group = "monitor"\n[[access]]\nusers = ["*"]\ndomains = ["a"]');
+    if ('mistakes' in outcome) throw new Error('there was a mistake');
+    expect(await right(outcome.effective)).toEqual(outcome.config);
+  });
+});
+
+describe('a mistake', () => {
+  it.each([
+    ['timeout = 3', 'F:1: timeout: must be a duration in quotes, from 10ms to 5m, like "1s"'],
+    ['\ntimeout = "9ms"', 'F:2: timeout: "9ms" is out of bounds; it must be from 10ms to 5m, like "1s" or "500ms"'],
+    ['log = 3', 'F:1: log: must be a table'],
+    ['[log]\nlevle = "info"', 'F:2: log.levle: no such key; did you mean level?'],
+    ['[log]\nlevel = "loud"', 'F:2: log.level: "loud" is not one of "debug", "info", "warn", "error"'],
+    ['runtimedir = "/x"', 'F:1: runtimedir: no such key; did you mean runtime-dir?'],
+    ['connect = []', 'F:1: connect: is empty; at least 1 must be named'],
+    ['connect = ["local:",\n"nope:"]', 'F:1: connect[1]: nope:: no source is known for nope:; there are'],
+    ['connect = ["local:", "local:"]', 'F:1: connect[1]: local: is named twice'],
+    ['connect = ["qmp+unix:"]', 'F:1: connect[0]:'],
+    ['socket.user = "who"', 'F:1: socket.user: no user of this machine is named "who"'],
+    ['socket.group = "*"', 'F:1: socket.group: "*" is not right; it must be the name of a group, or a number'],
+    ['socket.mode = "rw"', 'F:1: socket.mode: "rw" is no mode; write octal digits, like "0660"'],
+    ['access = {}', 'F:1: access: must be a list in square brackets'],
+    ['access = [3]', 'F:1: access[0]: must be a table'],
+    [
+      '[[access]]\ndomains = ["*"]',
+      'F:1: access[0]: gives rights to nobody; name users, groups, certificates or tokens',
+    ],
+    ['[[access]]\nusers = ["nobody"]', 'F:1: access[0].domains: is missing; it must be a list'],
+    ['[[access]]\nusers = ["who"]\ndomains = ["a"]', 'F:2: access[0].users[0]: no user of this machine is named "who"'],
+    ['[[access]]\nusers = [12]\ndomains = ["a"]', 'F:2: access[0].users[0]: must be a text in quotes'],
+    ['[[access]]\nusers = ["4294967295"]\ndomains = ["a"]', 'F:2: access[0].users[0]: no user of this machine'],
+    [
+      '[[access]]\ntokens = ["secret"]\ndomains = ["a"]',
+      'F:2: access[0].tokens[0]: "secret" is not right; it must be sha256: and the token\'s',
+    ],
+    ['[[access]]\ncertificates = ["sha256:12"]\ndomains = ["a"]', 'F:2: access[0].certificates[0]:'],
+    [
+      '[[access]]\nuser = ["nobody"]\nusers = ["*"]\ndomains = ["a"]',
+      'F:2: access[0].user: no such key; did you mean users?',
+    ],
+    ['__proto__ = 1', 'F:1: __proto__: no such key'],
+    ['constructor.prototype = 1', 'F:1: constructor: no such key'],
+    ['runtime-dir = "/x\\u0000y"', 'F:1: runtime-dir: "/x\\u0000y" is no absolute path'],
+    ['"a\\u001b[31m" = 1', 'F:1: a?[31m: no such key'],
+    ['a = = 1', 'F:1:5: '],
+    ['timeout = "1s"\ntimeout = "2s"', 'F:2:1: '],
+  ])('in %j is told with its place and reason', async (text, start) => {
+    const mistakes = await wrong(text);
+    expect(mistakes).toHaveLength(1);
+    expect(mistakes[0]?.slice(0, start.length)).toBe(start);
+  });
+
+  it('does not hide another', async () => {
+    const text = 'timeout = 1\nconnect = ["x:y", 3]\n[[access]]\nusers = ["who"]\ndomain = ["*"]';
+    expect((await wrong(text)).map((line) => line.split(': ', 2).join(': '))).toEqual([
+      'F:2: connect[1]',
+      'F:1: timeout',
+      'F:4: access[0].users[0]',
+      'F:3: access[0].domains',
+      'F:5: access[0].domain',
+      'F:2: connect[0]',
+    ]);
+  });
+
+  it('is laid to who made it', async () => {
+    const env = { VIRTSTATD_TIMEOUT: '1', VIRTSTATD_LOG_LEVLE: 'info', VIRTSTATD_ACCESS: '[{]' };
+    const mistakes = await wrong('[log]\nlevel = "loud"', {
+      env,
+      flags: { 'socket.mode': ['x'], access: ['1\nb = 2'] },
+    });
+    expect(mistakes).toEqual([
+      expect.stringMatching(/^VIRTSTATD_LOG_LEVLE: no such variable; did you mean VIRTSTATD_LOG_LEVEL/),
+      expect.stringMatching(/^VIRTSTATD_ACCESS: "\[\{\]" is no TOML value: /),
+      expect.stringMatching(/^--access: "1\\nb = 2" is no TOML value: there is more than one/),
+      expect.stringMatching(/^VIRTSTATD_TIMEOUT: timeout: "1" is no duration/),
+      expect.stringMatching(/^--socket.mode: socket.mode: "x" is no mode/),
+      expect.stringMatching(/^F:2: log.level: /),
+    ]);
+  });
+
+  it('is also a file that is missing, no file, too large, or no text', async () => {
+    expect(await wrong(undefined, { file: join(folder, 'no.toml') })).toEqual([
+      expect.stringContaining('does not exist'),
+    ]);
+    expect(await wrong(undefined, { file: folder })).toEqual([expect.stringContaining('no regular file')]);
+    expect(await wrong(Buffer.alloc(MAX_CONFIG_BYTES + 1, '#'))).toEqual([
+      `F: is larger than ${MAX_CONFIG_BYTES} bytes`,
+    ]);
+    await right(`#${' '.repeat(MAX_CONFIG_BYTES - 2)}\n`);
+    expect(await wrong(Uint8Array.of(0x23, 0xff))).toEqual(['F: is no UTF-8 text']);
+  });
+
+  it('is told a bounded number of times', async () => {
+    const text = Array.from({ length: MAX_MISTAKES + 20 }, (_, index) => `k${index} = 1`).join('\n');
+    const mistakes = await wrong(text);
+    expect(mistakes).toHaveLength(MAX_MISTAKES + 1);
+    expect(mistakes.at(-1)).toBe('and 20 more');
+  });
+
+  it('is one rule too many', async () => {
+    const rules = (count: number): string => '[[access]]\nusers=["*"]\ndomains=["a"]\n'.repeat(count);
+    expect((await right(rules(MAX_RULES))).access).toHaveLength(MAX_RULES);
+    expect(await wrong(rules(MAX_RULES + 1))).toEqual([`F:1: access: has more than ${MAX_RULES} elements`]);
+  });
+
+  it('never throws, whatever the file says', async () => {
+    const word = fc.constantFrom(
+      ...CONFIG_KEYS.map(({ name }) => name),
+      'x',
+      '"',
+      '[',
+      ']',
+      '[[access]]',
+      '=',
+      '"1s"',
+      '{',
+      '}',
+      ',',
+      '\n',
+      '#',
+      "'''",
+      '1979-05-27',
+      '9007199254740993',
+      'inf',
+      'users',
+      'domains',
+      '"*"',
+      '\0',
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(word, { maxLength: 30 }), async (words) => {
+        const outcome = await load(words.join(' '));
+        if ('mistakes' in outcome) for (const line of outcome.mistakes) expect(line).toMatch(/^\/[^\n]+: [^\n]+$/);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('the keys', () => {
+  it('are those that are checked', () => {
+    const words = wordsAt([]).flatMap((word) => {
+      const inner = wordsAt([word]);
+      return inner.length === 0 ? [word] : inner.map((each) => `${word}.${each}`);
+    });
+    expect(CONFIG_KEYS.map(({ name }) => name)).toEqual(words);
+  });
+
+  it('have variables of their own', () => {
+    expect(new Set(CONFIG_KEYS.map(({ variable }) => variable)).size).toBe(CONFIG_KEYS.length);
+  });
+});

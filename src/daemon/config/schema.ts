@@ -1,0 +1,154 @@
+import { z } from 'zod';
+import { type Accounts, type Config, FACE_NAMES, LOG_LEVELS } from './config.ts';
+import { absolutePath, duration, fileMode, listOf, oneOf, word } from './forms.ts';
+
+/** How many sources one daemon reads. */
+export const MAX_SOURCES = 1024;
+
+/** How many rules there may be. */
+export const MAX_RULES = 1000;
+
+/** How long each list in a rule may be. */
+export const MAX_RULE_ENTRIES = 1000;
+
+/** A socket's whole path has at most 107 bytes: this leaves room for `/qmp/` and a name. */
+export const MAX_RUNTIME_DIR_BYTES = 60;
+
+/** The largest id that a user or group has; the one above means none. */
+const MAX_ID = 0xffff_fffe;
+
+const ACCOUNT = /^(\d{1,10}|[a-zA-Z_][\w.@$-]*)$/;
+const SHA256 = '[0-9a-f]{64}';
+
+const uri = word(/^[a-z][a-z0-9+.-]*:[^\p{Cc}]*$/iu, 'a URI, like local: or qmp+unix:/run/vm1.qmp');
+const certificate = word(
+  new RegExp(`^((?!sha256:)[^\\p{Cc}]+|sha256:${SHA256})$`, 'u'),
+  'a common name, or sha256: and 64 hexadecimal digits',
+);
+const token = word(new RegExp(`^sha256:${SHA256}$`), "sha256: and the token's SHA-256, 64 hexadecimal digits");
+const domain = word(/^[^\p{Cc}]+$/u, 'a name, a uuid, or a pattern like web-*');
+const provider = word(/^[^\s\p{Cc}]+$/u, 'the name of a provider, or *');
+
+/** An account in place of its name or number. */
+function account(kind: 'user' | 'group', idOf: (name: string) => number | undefined): z.ZodType<number> {
+  return word(ACCOUNT, `the name of a ${kind}, or a number`).transform((name, context) => {
+    const id = /^\d+$/.test(name) ? Number(name) : idOf(name);
+    if (id !== undefined && id <= MAX_ID) return id;
+    const message = `no ${kind} of this machine is named ${JSON.stringify(name)}`;
+    context.issues.push({ code: 'custom', input: name, message });
+    return z.NEVER;
+  });
+}
+
+/** What values are right, by key. `keys.ts` says what a key is for; a test keeps the two in step. */
+function makeSchema({ userId, groupId }: Accounts) {
+  const entries = <T>(item: z.ZodType<T>) => listOf(item, 0, MAX_RULE_ENTRIES).optional();
+  const user = account('user', userId);
+  const group = account('group', groupId);
+  const rule = z
+    .strictObject(
+      {
+        users: entries(everybodyOr(user)),
+        groups: entries(group),
+        certificates: entries(certificate),
+        tokens: entries(token),
+        domains: listOf(domain, 1, MAX_RULE_ENTRIES),
+        providers: listOf(provider, 1, MAX_RULE_ENTRIES).optional(),
+      },
+      { error: tableError },
+    )
+    .refine((lists) => [lists.users, lists.groups, lists.certificates, lists.tokens].some((list) => list?.length), {
+      error: 'gives rights to nobody; name users, groups, certificates or tokens',
+    });
+  const whole = z.strictObject(
+    {
+      connect: listOf(uri, 1, MAX_SOURCES),
+      timeout: duration(10, 300_000),
+      'discovery-interval': duration(100, 3_600_000),
+      'runtime-dir': absolutePath(MAX_RUNTIME_DIR_BYTES),
+      faces: listOf(oneOf(FACE_NAMES), 0, FACE_NAMES.length),
+      qmp: table({ 'max-age': duration(0, 3_600_000) }),
+      socket: table({ mode: fileMode(), user: user.optional(), group: group.optional() }),
+      log: table({ level: oneOf(LOG_LEVELS) }),
+      access: listOf(rule, 0, MAX_RULES),
+    },
+    { error: tableError },
+  );
+  return { whole, rule };
+}
+
+function table<T extends z.ZodRawShape>(shape: T): z.ZodObject<T, z.core.$strict> {
+  return z.strictObject(shape, { error: tableError });
+}
+
+/** `*`, which is no name of a user. */
+function everybodyOr(user: z.ZodType<number>): z.ZodType<number | '*'> {
+  return z.unknown().transform((value, context) => {
+    if (value === '*') return value;
+    const result = user.safeParse(value);
+    if (result.success) return result.data;
+    for (const { message } of result.error.issues) context.issues.push({ code: 'custom', input: value, message });
+    return z.NEVER;
+  }) as z.ZodType<number | '*'>;
+}
+
+function tableError(issue: { readonly code?: string | undefined }): string | undefined {
+  return issue.code === 'invalid_type' ? 'must be a table' : undefined;
+}
+
+const NOBODY: Accounts = { userId: () => undefined, groupId: () => undefined };
+
+/** The words that may stand in the table at `path`, in their order; none where there is no table. */
+export function wordsAt(path: readonly PropertyKey[]): readonly string[] {
+  const { whole, rule } = makeSchema(NOBODY);
+  let type: unknown = whole;
+  for (const part of path) {
+    if (typeof part === 'number') type = rule;
+    else if (type instanceof z.ZodObject) type = type.shape[String(part)];
+  }
+  return type instanceof z.ZodObject ? Object.keys(type.shape) : [];
+}
+
+/** One thing that is wrong with a value. */
+export interface Finding {
+  readonly path: readonly PropertyKey[];
+  /** Begins in lower case, after the key: `is empty; …`. */
+  readonly reason: string;
+  /** Present where the path names no key that exists. */
+  readonly unknownKey?: string;
+}
+
+/** A configuration in units, or all that is wrong with it. */
+export type Checked = { readonly config: Config } | { readonly findings: readonly Finding[] };
+
+/** Checks a whole configuration, defaults included, and puts it in units. */
+export function checkConfig(settings: unknown, accounts: Accounts): Checked {
+  const result = makeSchema(accounts).whole.safeParse(settings);
+  if (!result.success) return { findings: result.error.issues.flatMap(findingsOf) };
+  const { connect, timeout, faces, qmp, socket, log, access, ...others } = result.data;
+  return {
+    config: {
+      connect,
+      timeoutMs: timeout,
+      discoveryIntervalMs: others['discovery-interval'],
+      runtimeDir: others['runtime-dir'],
+      faces: [...new Set(faces)],
+      qmpMaxAgeMs: qmp['max-age'],
+      socket: {
+        mode: socket.mode,
+        ...(socket.user !== undefined && { uid: socket.user }),
+        ...(socket.group !== undefined && { gid: socket.group }),
+      },
+      logLevel: log.level,
+      access: access.map(({ users = [], groups = [], certificates = [], tokens = [], domains, providers = ['*'] }) => {
+        return { users, groups, certificates, tokens, domains, providers };
+      }),
+    },
+  };
+}
+
+function findingsOf(issue: z.core.$ZodIssue): readonly Finding[] {
+  const { path } = issue;
+  if (issue.code !== 'unrecognized_keys') return [{ path, reason: issue.message }];
+  return issue.keys.map((unknownKey) => ({ path: [...path, unknownKey], reason: 'no such key', unknownKey }));
+}

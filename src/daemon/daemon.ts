@@ -1,0 +1,186 @@
+import type { Face, FaceContext, FaceLog } from '../face/face.ts';
+import { withDeadline } from '../host/deadline.ts';
+import { RuntimeDirectory } from '../host/runtime-directory.ts';
+import { VirtstatError } from '../model/errors.ts';
+import { Registry } from '../registry/registry.ts';
+import { openSources } from '../source/open.ts';
+import { Access } from './access.ts';
+import type { Config } from './config/config.ts';
+import { DomainStates } from './domain-states.ts';
+import { DomainWatch } from './domain-watch.ts';
+import type { Log } from './log.ts';
+import { RuledReader } from './reader.ts';
+import { Refusals } from './refusals.ts';
+
+/** How long one face may take to listen, or to close, in milliseconds. */
+const FACE_TIMEOUT_MS = 5000;
+
+/** What only a restart can change. */
+const NEED_RESTART = ['runtimeDir', 'faces', 'qmpMaxAgeMs', 'socket'] as const satisfies readonly (keyof Config)[];
+
+/** What a daemon is made of. */
+export interface DaemonOptions {
+  readonly config: Config;
+  /** Makes the faces, none of which listens yet. */
+  readonly createFaces: (registry: Registry) => readonly Face[];
+  readonly log: Log;
+  /** Whose daemon it is: this user may read everything. */
+  readonly ownUid: number;
+  /** Listening sockets that the service manager passed on, by name. */
+  readonly activated?: ReadonlyMap<string, number>;
+}
+
+/** Sources, registry, rules and faces, wired together, from start to stop. */
+export class Daemon {
+  readonly #log: Log;
+  readonly #ownUid: number;
+  readonly #faces: readonly Face[];
+  readonly #directory: RuntimeDirectory;
+  readonly #registry: Registry;
+  readonly #watch: DomainWatch;
+  readonly #refusals: Refusals;
+  /** What became of every domain that is there. */
+  readonly states: DomainStates;
+  #config: Config;
+  #access: Access;
+  #stopping: Promise<void> | undefined;
+
+  private constructor(options: DaemonOptions, directory: RuntimeDirectory, registry: Registry) {
+    const { config, log, ownUid, createFaces } = options;
+    this.#config = config;
+    this.#log = log;
+    this.#ownUid = ownUid;
+    this.#faces = createFaces(registry);
+    this.#directory = directory;
+    this.#registry = registry;
+    this.#access = new Access(config.access, ownUid);
+    this.#refusals = new Refusals(log);
+    this.states = new DomainStates(log);
+    this.#watch = new DomainWatch(() => registry.find(), config.discoveryIntervalMs, log);
+    this.#watch.subscribe({
+      onCome: (domain) => this.states.add(domain),
+      onGo: (domain) => this.states.remove(domain),
+    });
+  }
+
+  /**
+   * Takes the runtime directory, looks for domains, and resolves when every face listens. What was started is stopped again
+   * where one cannot.
+   * @throws ADDRESS_IN_USE, ACCESS_DENIED, URI_INVALID, URI_UNSUPPORTED, what a face raises
+   */
+  static async start(options: DaemonOptions): Promise<Daemon> {
+    const { config, log, activated = new Map<string, number>() } = options;
+    const sources = await openSources(config.connect);
+    const directory = RuntimeDirectory.open(config.runtimeDir);
+    const daemon = new Daemon(options, directory, new Registry(sources, { deadlineMs: config.timeoutMs }));
+    try {
+      await daemon.#watch.look();
+      const untaken = new Set(activated.keys());
+      await Promise.all(daemon.#faces.map((face) => daemon.#listen(face, activated, untaken)));
+      for (const name of untaken) log.warn({ socket: name }, 'no face takes this socket of the service manager');
+      return daemon;
+    } catch (error) {
+      await daemon.stop();
+      throw error;
+    }
+  }
+
+  /** Names of the faces that listen. */
+  get faces(): readonly string[] {
+    return this.#faces.map(({ name }) => name);
+  }
+
+  /**
+   * Goes on with another configuration; connections of readers stay. What only a restart can change stays as it was, and is
+   * logged.
+   * @throws URI_INVALID, URI_UNSUPPORTED: nothing has changed then
+   */
+  async reload(config: Config): Promise<void> {
+    const before = this.#config;
+    const isOther = (key: keyof Config): boolean => !isSame(before[key], config[key]);
+    if (isOther('connect') || isOther('timeoutMs')) await this.#reconnect(config);
+    this.#log.setLevel(config.logLevel);
+    if (isOther('access')) {
+      this.#access = new Access(config.access, this.#ownUid);
+      this.#refusals.forget();
+    }
+    if (isOther('discoveryIntervalMs')) this.#watch.intervalMs = config.discoveryIntervalMs;
+    for (const key of NEED_RESTART) {
+      if (isOther(key)) this.#log.warn({ key }, 'this key takes a restart; the old value stays');
+    }
+    const changed = (Object.keys(config) as (keyof Config)[]).filter(isOther);
+    this.#config = { ...config, ...Object.fromEntries(NEED_RESTART.map((key) => [key, before[key]])) };
+    this.#log.info({ changed }, 'reloaded the configuration');
+  }
+
+  /** Ends every connection and gives everything back. Never rejects; harmless when called twice. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    await Promise.all(
+      this.#faces.map(async (face) => {
+        try {
+          await bounded(`closing the face ${face.name}`, () => face.close());
+        } catch (error) {
+          const { code, message } = VirtstatError.from(error, 'INTERNAL', `closing the face ${face.name} failed`);
+          this.#log.warn({ face: face.name, code, reason: message }, 'a face could not be closed');
+        }
+      }),
+    );
+    // Closing the registry ends the look that may be under way.
+    await this.#registry.close();
+    await this.#watch.stop();
+    this.#directory[Symbol.dispose]();
+  }
+
+  /** Sources that stay are not opened anew: a monitor has one place, and its last values are kept. */
+  async #reconnect({ connect, timeoutMs }: Config): Promise<void> {
+    const known = new Map(this.#registry.sources.map((source) => [source.uri, source]));
+    const opened = await openSources(connect);
+    const kept = opened.map((source) => known.get(source.uri) ?? source);
+    await this.#registry.reconfigure(kept, { deadlineMs: timeoutMs });
+    // One that is there already was opened, but has read nothing.
+    await Promise.allSettled(opened.filter((source) => !kept.includes(source)).map((source) => source.close()));
+    await this.#watch.look();
+  }
+
+  async #listen(face: Face, activated: ReadonlyMap<string, number>, untaken: Set<string>): Promise<void> {
+    const { runtimeDir, socket } = this.#config;
+    const context: FaceContext = {
+      runtimeDir,
+      sockets: socket,
+      domains: this.#watch,
+      log: logOf(face, this.#log),
+      activated: (name) => {
+        untaken.delete(name);
+        return activated.get(name);
+      },
+      readerFor: (caller) =>
+        new RuledReader(
+          { registry: this.#registry, states: this.states, refusals: this.#refusals, access: () => this.#access },
+          face.name,
+          caller,
+        ),
+    };
+    await bounded(`the face ${face.name}`, () => face.listen(context));
+  }
+}
+
+function bounded(what: string, work: () => Promise<void>): Promise<void> {
+  return withDeadline(work, { signal: new AbortController().signal, timeoutMs: FACE_TIMEOUT_MS, what });
+}
+
+function logOf({ name: face }: Face, log: Log): FaceLog {
+  return {
+    info: (facts, message) => log.info({ face, ...facts }, message),
+    warn: (facts, message) => log.warn({ face, ...facts }, message),
+  };
+}
+
+/** Configurations are plain data, made in one order of keys. */
+function isSame(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

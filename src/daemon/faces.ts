@@ -1,0 +1,24 @@
+import type { Face } from '../face/face.ts';
+import { QmpFace } from '../face/qmp/face.ts';
+import { VarlinkFace } from '../face/varlink/face.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { Config, FaceName } from './config/config.ts';
+
+/** What faces are made of. */
+export interface FaceParts {
+  readonly config: Config;
+  readonly registry: Registry;
+  /** Of virtstat, for those that are asked. */
+  readonly version: string;
+}
+
+/** What makes each face. */
+const FACES: Readonly<Record<FaceName, (parts: FaceParts) => Face>> = {
+  qmp: ({ config, registry }) => new QmpFace({ monitors: registry, maxAgeMs: config.qmpMaxAgeMs }),
+  varlink: ({ version }) => new VarlinkFace({ info: { vendor: 'virtstat', product: 'virtstatd', version, url: '' } }),
+};
+
+/** The faces that a configuration asks for, none listening yet. */
+export function createFaces(parts: FaceParts): readonly Face[] {
+  return parts.config.faces.map((name) => FACES[name](parts));
+}

@@ -1,0 +1,103 @@
+import {
+  chmodSync,
+  constants,
+  ftruncateSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  type Stats,
+  writeSync,
+} from 'node:fs';
+import { systemErrorCode, VirtstatError } from '../model/errors.ts';
+import { OwnedFd } from './owned-fd.ts';
+import { lockFile } from './syscalls.ts';
+
+/** Name of the file in the directory that its owner keeps locked. */
+const LOCK_NAME = 'virtstatd.lock';
+
+/** Everybody may look for sockets in it; who may connect to one is that socket's mode. */
+const DIRECTORY_MODE = 0o755;
+
+const WRITABLE_BY_OTHERS = 0o022;
+
+/**
+ * The directory where a daemon puts its sockets, held by one process at a time: the kernel gives the lock back when that
+ * process ends, however it ends, so whatever sockets are found in a directory that could be locked are stale.
+ */
+export class RuntimeDirectory implements Disposable {
+  readonly path: string;
+  readonly #lock: OwnedFd;
+
+  private constructor(path: string, lock: OwnedFd) {
+    this.path = path;
+    this.#lock = lock;
+  }
+
+  /**
+   * Makes the directory where it is missing (its parents too), and locks it.
+   * @throws ADDRESS_IN_USE where another process holds it; ACCESS_DENIED where it cannot be made, or others could put their
+   *   own files in it; PATH_NOT_FOUND where it is no directory
+   */
+  static open(path: string): RuntimeDirectory {
+    try {
+      make(path);
+      // Not through a link, which somebody else may have put there.
+      const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+      const lock = new OwnedFd(openSync(`${path}/${LOCK_NAME}`, flags, 0o644));
+      if (lockFile(lock.fd)) {
+        ftruncateSync(lock.fd);
+        writeSync(lock.fd, `${process.pid}\n`);
+        return new RuntimeDirectory(path, lock);
+      }
+      const holder = readFileSync(lock.fd, 'utf8').trim();
+      lock.close();
+      throw new VirtstatError(
+        'ADDRESS_IN_USE',
+        `another virtstatd (process ${holder || 'unknown'}) serves ${path}; stop it, or give this one another --runtime-dir`,
+      );
+    } catch (error) {
+      throw directoryError(error, path);
+    }
+  }
+
+  /** Lets others have it. The directory stays: another user may own its parent. */
+  [Symbol.dispose](): void {
+    this.#lock.close();
+  }
+}
+
+function make(path: string): void {
+  const isNew = mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE }) !== undefined;
+  const { uid, mode } = lstatOf(path);
+  if (isNew) {
+    // The umask may have taken away what readers need.
+    chmodSync(path, DIRECTORY_MODE);
+    return;
+  }
+  if ((uid === process.geteuid?.() || uid === 0) && (mode & WRITABLE_BY_OTHERS) === 0) return;
+  throw new VirtstatError(
+    'ACCESS_DENIED',
+    `others may put files into ${path}; make it the daemon's own, with mode 0755, or choose another --runtime-dir`,
+  );
+}
+
+function lstatOf(path: string): Stats {
+  const found = lstatSync(path);
+  if (found.isDirectory()) return found;
+  throw new VirtstatError('PATH_NOT_FOUND', `${path} is no directory; choose another --runtime-dir`);
+}
+
+function directoryError(error: unknown, path: string): VirtstatError {
+  const code = systemErrorCode(error);
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
+    const hint = 'run as its owner, or choose another --runtime-dir';
+    return new VirtstatError('ACCESS_DENIED', `${path} cannot be used (${code}); ${hint}`, { cause: error });
+  }
+  if (code === 'ENOTDIR' || code === 'EEXIST' || code === 'ELOOP') {
+    return new VirtstatError('PATH_NOT_FOUND', `${path} is no directory; choose another --runtime-dir`, {
+      cause: error,
+    });
+  }
+  return VirtstatError.from(error, 'INTERNAL', `the runtime directory ${path} cannot be used`);
+}

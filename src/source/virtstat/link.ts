@@ -1,0 +1,117 @@
+import { whileWanted } from '../../host/deadline.ts';
+import { addressText, type ByteStream, connectStream, type StreamAddress } from '../../host/stream.ts';
+import { VirtstatError } from '../../model/errors.ts';
+import type { CallOptions } from '../../model/provider.ts';
+import type { JsonObject } from '../../protocol/json/json.ts';
+import { VarlinkClient } from '../../protocol/varlink/client.ts';
+import type { VarlinkInterface } from '../../protocol/varlink/interface.ts';
+import type { VarlinkParameters } from '../../protocol/varlink/messages.ts';
+import { STATS_INTERFACE } from '../../protocol/varlink/stats/idl.ts';
+
+/** How long connecting may take, in milliseconds, unless it is said otherwise. */
+const CONNECT_TIMEOUT_MS = 3000;
+
+/** Choices of a {@link VarlinkLink}. */
+export interface VarlinkLinkOptions {
+  readonly connectTimeoutMs?: number;
+  /** Definitions that calls and replies are checked against; `org.virtstat.Stats` if absent. */
+  readonly interfaces?: readonly VarlinkInterface[];
+}
+
+interface Connected {
+  readonly client: VarlinkClient;
+  readonly stream: ByteStream;
+}
+
+/** A connection to a varlink service that is made with the first call, and anew with the first call after it was lost. */
+export class VarlinkLink {
+  readonly #address: StreamAddress;
+  readonly #options: VarlinkLinkOptions;
+  #connecting: Promise<Connected> | undefined;
+  readonly #closing = new AbortController();
+
+  constructor(address: StreamAddress, options: VarlinkLinkOptions = {}) {
+    this.#address = address;
+    this.#options = options;
+  }
+
+  /** The address, for people. */
+  get name(): string {
+    return addressText(this.#address);
+  }
+
+  /** Calls a method with one reply. @throws what connecting and {@link VarlinkClient.call} raise; CLOSED */
+  async call(method: string, parameters: VarlinkParameters, options: CallOptions): Promise<JsonObject> {
+    const { client, stream } = await this.#connected(options);
+    stream.keepAlive(true);
+    try {
+      return await client.call(method, parameters, options);
+    } finally {
+      // Idle, it does not keep a program from ending.
+      if (client.pendingCount === 0) stream.keepAlive(false);
+    }
+  }
+
+  /** Calls a method with many replies; leaving the loop ends the connection. @throws as {@link call} */
+  async *callMore(
+    method: string,
+    parameters: VarlinkParameters,
+    options: CallOptions,
+  ): AsyncGenerator<JsonObject, void, void> {
+    const { client, stream } = await this.#connected(options);
+    stream.keepAlive(true);
+    yield* client.callMore(method, parameters, options);
+  }
+
+  /** Ends the connection; calls under way and later ones fail with CLOSED. Harmless when repeated. */
+  close(): void {
+    const reason = new VirtstatError('CLOSED', `the connection to ${this.name} was closed`);
+    this.#closing.abort(reason);
+    void this.#connecting?.then(
+      ({ client, stream }) => {
+        client.end(reason);
+        stream.close(reason);
+      },
+      () => undefined,
+    );
+  }
+
+  #connected({ signal }: CallOptions): Promise<Connected> {
+    if (this.#closing.signal.aborted) return Promise.reject(this.#closing.signal.reason);
+    if (this.#connecting === undefined) {
+      const connecting = this.#connect();
+      this.#connecting = connecting;
+      connecting.catch(() => this.#forget(connecting));
+    }
+    return whileWanted(this.#connecting, signal, this.name);
+  }
+
+  async #connect(): Promise<Connected> {
+    const { connectTimeoutMs = CONNECT_TIMEOUT_MS, interfaces = [STATS_INTERFACE] } = this.#options;
+    const stream = await connectStream(this.#address, {
+      signal: this.#closing.signal,
+      timeoutMs: connectTimeoutMs,
+    });
+    const connecting = this.#connecting;
+    const client = new VarlinkClient({
+      interfaces,
+      send: (bytes) => stream.write(bytes),
+      close: (reason) => {
+        this.#forget(connecting);
+        stream.close(reason);
+      },
+    });
+    stream.listen({
+      onData: (chunk) => client.receive(chunk),
+      onEnd: (error) => {
+        this.#forget(connecting);
+        client.end(error);
+      },
+    });
+    return { client, stream };
+  }
+
+  #forget(connecting: Promise<Connected> | undefined): void {
+    if (this.#connecting === connecting) this.#connecting = undefined;
+  }
+}
