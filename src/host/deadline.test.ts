@@ -59,3 +59,30 @@ it('whileWanted ends one wait, not the shared work', async () => {
   finish(7);
   expect(await staying).toBe(7);
 });
+
+it('many waits under one signal cost no more each than few', async () => {
+  const msOf = async (count: number): Promise<number> => {
+    const { signal } = new AbortController();
+    const startMs = performance.now();
+    await Promise.all(
+      Array.from({ length: count }, async () => {
+        await withDeadline(() => new Promise(setImmediate), { signal, timeoutMs: 60_000, what: 'it' });
+        await whileWanted(new Promise(setImmediate), signal, 'it');
+      }),
+    );
+    return performance.now() - startMs;
+  };
+  await msOf(1000);
+  const few = await msOf(1000);
+  // In proportion it would be 30 times as much, in proportion to the square 900 times.
+  expect(await msOf(30_000)).toBeLessThan(few * 200);
+});
+
+it('a signal ends every wait under it', async () => {
+  const controller = new AbortController();
+  const waits = Array.from({ length: 100 }, () => withDeadline(never, limit(10_000, controller.signal)));
+  controller.abort();
+  for (const outcome of await Promise.allSettled(waits)) {
+    expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'CANCELLED' } });
+  }
+});

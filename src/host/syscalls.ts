@@ -1,10 +1,9 @@
-import { createRequire } from 'node:module';
 import { type ErrorCode, VirtstatError } from '../model/errors.ts';
+import { libc, unsupported } from './libc.ts';
 
 /**
- * The system calls that Node has no function for, through libc: the one place where foreign functions are declared, since
- * a wrong declaration corrupts memory. The library is loaded with the first call. Calls that a signal interrupts are
- * repeated. Everything here may throw PLATFORM_UNSUPPORTED where there are no such calls.
+ * The system calls on processes and their files that Node has no function for. Calls that a signal interrupts are repeated.
+ * Everything here may throw PLATFORM_UNSUPPORTED where there are no such calls.
  */
 
 /** Numbers of system calls that older C libraries have no function for; the same on every architecture. */
@@ -16,46 +15,6 @@ const POLLIN = 1;
 
 /** One entry of `struct pollfd`: s32 descriptor, s16 events, s16 events seen; as two 32-bit words. */
 const POLLFD_WORDS = 2;
-
-type Syscall = (number: number, ...typedArguments: readonly (string | number)[]) => number;
-type Pread = (fd: number, into: Uint8Array, sizeBytes: number, offsetBytes: number) => number;
-type Poll = (entries: Int32Array, count: number, timeoutMs: number) => number;
-
-interface Libc {
-  readonly syscall: Syscall;
-  readonly pread: Pread;
-  readonly poll: Poll;
-  readonly errno: () => number;
-  readonly errnoNames: ReadonlyMap<number, string>;
-}
-
-let loaded: Libc | undefined;
-
-function libc(): Libc {
-  loaded ??= load();
-  return loaded;
-}
-
-function load(): Libc {
-  if (process.platform !== 'linux') throw unsupported(`there are no pidfds on ${process.platform}`);
-  try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
-    const library = koffi.load(null);
-    return {
-      syscall: library.func('long syscall(long number, ...)'),
-      pread: library.func('intptr_t pread64(int fd, void *into, size_t size, int64_t offset)'),
-      poll: library.func('int poll(void *entries, unsigned long count, int timeout)'),
-      errno: () => koffi.errno(),
-      errnoNames: new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name])),
-    };
-  } catch (error) {
-    throw VirtstatError.from(
-      error,
-      'PLATFORM_UNSUPPORTED',
-      'system calls cannot be made; install virtstat with its optional packages for this platform',
-    );
-  }
-}
 
 /**
  * A descriptor that stands for a process and for no later one of the same pid. It is closed on exec.
@@ -75,7 +34,7 @@ export function pidfdOpen(pid: number): number {
 export function pidfdGetfd(pidfd: number, targetFd: number): number | undefined {
   const fd = repeated(() => libc().syscall(SYS_PIDFD_GETFD, 'int', pidfd, 'int', targetFd, 'unsigned int', 0));
   if (fd >= 0) return fd;
-  if (lastErrorName() === 'EBADF') return undefined;
+  if (libc().errorName() === 'EBADF') return undefined;
   throw systemError(`the descriptors of the VMM cannot be shared`, 'STATS_FILE_UNREADABLE');
 }
 
@@ -86,10 +45,10 @@ export function pidfdGetfd(pidfd: number, targetFd: number): number | undefined 
 export function pread(fd: number, into: Uint8Array, sizeBytes: number, offsetBytes: number): number {
   // Memory would be overwritten, not a range error thrown.
   if (sizeBytes > into.length) throw new VirtstatError('INTERNAL', `a read of ${sizeBytes} bytes has no room`);
-  const { pread: call, errno } = loaded ?? libc();
+  const { pread: call } = libc();
   for (;;) {
     const count = call(fd, into, sizeBytes, offsetBytes);
-    if (count >= 0 || !isInterrupted(errno())) return count;
+    if (count >= 0 || !isInterrupted()) return count;
   }
 }
 
@@ -121,7 +80,7 @@ function poll(pidfds: readonly number[], entries: Int32Array): readonly number[]
 
 /** The error of the call that failed just now: `what` failed, with the code of virtstat that says it best. */
 export function systemError(what: string, otherwise: ErrorCode): VirtstatError {
-  const name = lastErrorName();
+  const name = libc().errorName();
   switch (name) {
     case 'EPERM':
     case 'EACCES':
@@ -141,23 +100,13 @@ export function systemError(what: string, otherwise: ErrorCode): VirtstatError {
   }
 }
 
-function unsupported(reason: string): VirtstatError {
-  return new VirtstatError('PLATFORM_UNSUPPORTED', `${reason}; use a qmp+unix: source instead`);
-}
-
 function repeated(call: () => number): number {
   for (;;) {
     const result = call();
-    if (result >= 0 || !isInterrupted(libc().errno())) return result;
+    if (result >= 0 || !isInterrupted()) return result;
   }
 }
 
-function isInterrupted(errno: number): boolean {
-  return libc().errnoNames.get(errno) === 'EINTR';
-}
-
-function lastErrorName(): string {
-  const { errno, errnoNames } = libc();
-  const number = errno();
-  return errnoNames.get(number) ?? `errno ${number}`;
+function isInterrupted(): boolean {
+  return libc().errorName() === 'EINTR';
 }

@@ -7,6 +7,7 @@ import { plainPaint } from '../terminal.ts';
 import { histogramLines, histogramSummary } from './histogram.ts';
 import { listText } from './list-text.ts';
 import { queryText } from './query-text.ts';
+import { scaled } from './scaled.ts';
 import { schemasText } from './schemas-text.ts';
 import { tableLines } from './table.ts';
 import { clip, displayWidth, pad, printable } from './text.ts';
@@ -34,6 +35,10 @@ describe('text for a terminal', () => {
     expect(clip('abcdef', 4)).toBe('abc…');
     expect(clip('虚拟机', 4)).toBe('虚…');
   });
+});
+
+it('a unit that is none of ours cannot steer the terminal', () => {
+  expect(scaled(5n, { unit: '\u001b[2J', exponent: 0 })).toBe('5 \\x1b[2J');
 });
 
 describe('a table', () => {
@@ -138,7 +143,10 @@ describe('the text of query', () => {
 
   it('says since when and why a value is old, and keeps escape sequences out', () => {
     const stale = { ageNs: 4_200_000_000n, code: 'TIMEOUT', reason: 'no\u0007answer' };
-    const text = queryText([{ domain, items: [{ ...sample, domain: 'a\u001b', stale, stats: [] }], errors: [] }], view);
+    const text = queryText(
+      [{ domain: { ...domain, name: 'a\u001b' }, items: [{ ...sample, stale, stats: [] }], errors: [] }],
+      view,
+    );
     expect(text).toBe('a\\x1b  kvm vcpu /machine/x (qmp)  4.2 s old: no\\x07answer\n');
   });
 });
