@@ -14,6 +14,7 @@ const TOPICS: Readonly<Record<string, string>> = {
   stats: INFO_STATS_HELP,
   status: 'info status  -- show the current VM status (running|paused)',
   uuid: 'info uuid  -- show the current VM UUID',
+  version: 'info version  -- show the version of QEMU',
 };
 
 /** The commands of the monitor. */

@@ -119,6 +119,7 @@ export class MonitorShell {
     const domain = await this.#describe();
     if (topic === 'name') return [domain.name];
     if (topic === 'uuid') return [domain.uuid ?? NO_UUID];
+    if (topic === 'version') return [versionLine(domain)];
     return [statusLine(domain)];
   }
 
@@ -179,6 +180,13 @@ function statusLine({ state }: Domain): string {
     throw new VirtstatError('NOTHING_MATCHED', 'the run state is not known: no monitor can be asked');
   if (state === 'running') return 'VM status: running';
   return state === 'paused' ? 'VM status: paused' : `VM status: paused (${state})`;
+}
+
+/** Version and package stand side by side, as QEMU prints them. */
+function versionLine({ vmm }: Domain): string {
+  if (vmm === undefined)
+    throw new VirtstatError('NOTHING_MATCHED', 'the version is not known: no monitor can be asked');
+  return `${vmm.version}${vmm.package ?? ''}`;
 }
 
 function extraneous(command: string, help: string): readonly string[] {

@@ -157,10 +157,15 @@ describe('the text of list', () => {
       { provider: 'kvm', target: 'vm', via: 'qmp', available: true },
       { provider: 'kvm', target: 'vcpu', via: 'kvm-file', available: false, reason: 'no file is kept' },
     ];
-    expect(listText([{ domain: { ...domain, vcpus: 2 }, items, errors: [] }], plainPaint)).toBe(
+    expect(
+      listText(
+        [{ domain: { ...domain, vcpus: 2, vmm: { name: 'QEMU', version: '7.2.22' } }, items, errors: [] }],
+        plainPaint,
+      ),
+    ).toBe(
       [
-        'NAME   UUID  STATE  VCPUS  PID  SOURCE  READABLE',
-        'lab-1  -     -          2    -  local:  kvm vm (qmp)',
+        'NAME   UUID  STATE  VCPUS  PID  VMM          SOURCE  READABLE',
+        'lab-1  -     -          2    -  QEMU 7.2.22  local:  kvm vm (qmp)',
         '  no kvm vcpu: no file is kept',
         '',
       ].join('\n'),
