@@ -1,4 +1,4 @@
-import { VirtstatError } from '../model/errors.ts';
+import { cancellation, VirtstatError } from '../model/errors.ts';
 
 /** What bounds a wait. */
 export interface DeadlineOptions {
@@ -64,12 +64,4 @@ function onceAborted(signal: AbortSignal, listener: () => void): () => void {
   }
   const called = listeners.add(listener);
   return () => void called.delete(listener);
-}
-
-/** The error that a fired signal stands for: its reason where that is one of virtstat's, else CANCELLED. */
-export function cancellation(signal: AbortSignal, what: string): VirtstatError {
-  if (VirtstatError.is(signal.reason)) return signal.reason;
-  return new VirtstatError('CANCELLED', `${what} is no longer waited for: the caller cancelled`, {
-    cause: signal.reason,
-  });
 }

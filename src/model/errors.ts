@@ -81,3 +81,11 @@ export function systemErrorCode(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
+
+/** The error that a fired signal stands for: its reason where that is one of virtstat's, else CANCELLED. */
+export function cancellation(signal: AbortSignal, what: string): VirtstatError {
+  if (VirtstatError.is(signal.reason)) return signal.reason;
+  return new VirtstatError('CANCELLED', `${what} is no longer waited for: the caller cancelled`, {
+    cause: signal.reason,
+  });
+}

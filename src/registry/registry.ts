@@ -1,7 +1,7 @@
 import { nowNs } from '../host/clock.ts';
-import { cancellation, whileWanted, withDeadline } from '../host/deadline.ts';
+import { whileWanted, withDeadline } from '../host/deadline.ts';
 import { type Domain, isDomainNamed } from '../model/domain.ts';
-import { VirtstatError } from '../model/errors.ts';
+import { cancellation, VirtstatError } from '../model/errors.ts';
 import type { StatsFilter } from '../model/filter.ts';
 import { DEFAULT_DEADLINE_MS, MAX_TIMER_MS } from '../model/limits.ts';
 import type { CallOptions, FoundDomain, Provider, Source } from '../model/provider.ts';
