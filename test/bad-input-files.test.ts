@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { open } from '../src/index.ts';
-import { type Run, virtstat } from './lab/cli.ts';
+import { type Run, virtstat, virtstatUnder } from './lab/cli.ts';
 import { hostileFiles, plainFile } from './lab/hostile-files.ts';
 import { asNobody, objectionToNobody } from './lab/nobody.ts';
 
@@ -184,6 +184,10 @@ describe('a directory of good and bad files', () => {
       expect(stdout + stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
       expect(stderr).toMatch(/^(virtstat: [^\n]+\n)+$/);
     }
+    const domain = 'c\u001b]0;x\u0007';
+    const launcher = ['sh', '-c', 'echo info name | "$@"', 'sh'];
+    const { stdout } = await virtstatUnder(launcher, '-c', `kvm+file:${hostile}`, 'monitor', '--domain', domain);
+    expect(stdout).toBe('c\\x1b]0;x\\x07\n');
   });
 });
 

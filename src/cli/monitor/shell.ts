@@ -12,6 +12,7 @@ import {
 import type { Registry } from '../../registry/registry.ts';
 import { messageOf } from '../exit.ts';
 import { cpuPaths, infoStatsText } from '../info-stats.ts';
+import { printable } from '../render/text.ts';
 import { answerOf } from '../select.ts';
 import { completeStatsArgument, type Vocabulary, vocabularyOf } from '../vocabulary.ts';
 import { helpText, INFO_TOPICS, MONITOR_COMMANDS } from './help.ts';
@@ -92,7 +93,8 @@ export class MonitorShell {
     if (topic === 'stats') return { text: await this.#infoStats(argument), quits: false };
     if (!INFO_TOPICS.includes(topic)) return say(unknownCommand(`info ${topic}`));
     if (argument !== '') return say(...extraneous(topic, `info ${topic}`));
-    return say(...(await this.#info(topic)));
+    // What the VM is called is its owner's choice.
+    return say(...(await this.#info(topic)).map(printable));
   }
 
   async #infoStats(argument: string): Promise<string> {
