@@ -7,7 +7,7 @@ import { afterAll, expect, it } from 'vitest';
 import { type FakeFault, FakeMonitor } from '../src/testing.ts';
 import { plainFile } from './lab/hostile-files.ts';
 
-const WORKER = fileURLToPath(new URL('lab/failing-queries.js', import.meta.url));
+const WORKER = fileURLToPath(new URL('lab/failing-queries.ts', import.meta.url));
 const LIMIT_MS = 50_000;
 const ROUNDS = 250;
 

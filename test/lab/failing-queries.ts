@@ -3,6 +3,7 @@
  * it counts descriptors and memory.
  */
 import { readdirSync } from 'node:fs';
+import type { SampleAnswer } from 'virtstat';
 import { open } from 'virtstat';
 
 const [rounds, ...uris] = process.argv.slice(2);
@@ -10,27 +11,27 @@ const [rounds, ...uris] = process.argv.slice(2);
 /** So short that silent peers cost little. */
 const DEADLINE_MS = 20;
 
-function countFds() {
+function countFds(): number {
   return readdirSync('/proc/self/fd').length;
 }
 
-function heapBytes() {
-  globalThis.gc();
-  globalThis.gc();
+function heapBytes(): number {
+  globalThis.gc?.();
+  globalThis.gc?.();
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return heapUsed + arrayBuffers;
 }
 
-const codes = {};
+const codes: Record<string, number> = {};
 
-function note(answers) {
+function note(answers: readonly SampleAnswer[]): void {
   for (const { errors } of answers) for (const { code } of errors) codes[code] = (codes[code] ?? 0) + 1;
 }
 
 const kept = await open(uris, { deadlineMs: DEADLINE_MS });
 
 /** One registry that stays, and one of its own for each round. */
-async function round() {
+async function round(): Promise<void> {
   note(await kept.query({ target: 'vm' }));
   const registry = await open(uris, { deadlineMs: DEADLINE_MS });
   note(await registry.query({ target: 'vm' }));
