@@ -3,8 +3,7 @@
  * it counts descriptors and memory.
  */
 import { readdirSync } from 'node:fs';
-import type { SampleAnswer } from 'virtstat';
-import { open } from 'virtstat';
+import { open, type SampleAnswer } from '../../src/index.ts';
 
 const [rounds, ...uris] = process.argv.slice(2);
 
