@@ -41,8 +41,8 @@ export {
 } from './model/stat.ts';
 export { type Increase, increase, ratePerSecond } from './model/u64.ts';
 export { open } from './open.ts';
-export type { DomainAnswer, ListAnswer, SampleAnswer, SchemaAnswer } from './registry/answer.ts';
-export { type Request, resolveRequest } from './registry/check.ts';
+export type { DomainAnswer, FoundDomains, ListAnswer, SampleAnswer, SchemaAnswer } from './registry/answer.ts';
+export { type CheckedRequest, type Request, resolveRequest } from './registry/check.ts';
 export {
   type QueryOptions,
   type ReadOptions,

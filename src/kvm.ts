@@ -7,6 +7,7 @@
 
 export type { KernelFacts } from './host/kernel.ts';
 export { kernelObjection } from './host/kernel.ts';
+export { OwnedFd } from './host/owned-fd.ts';
 export { type ErrorCode, VirtstatError } from './model/errors.ts';
 export { type Bucket, bucketBounds, percentile } from './model/histogram.ts';
 export type { Reading, StatEntry, StatValue } from './model/sample.ts';

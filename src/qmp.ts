@@ -18,7 +18,6 @@ export type { ProviderFilter, StatsFilter } from './model/filter.ts';
 export type { CallOptions, StatsRequest } from './model/provider.ts';
 export type { StatEntry, StatValue } from './model/sample.ts';
 export type { Schema, StatDescriptor, StatType, StatUnit, UnknownCode } from './model/stat.ts';
-export { type FrameLimits, FrameScanner, MAX_DEPTH, MAX_FRAME_BYTES } from './protocol/qmp/framing.ts';
 export {
   type JsonInput,
   type JsonObject,
@@ -27,6 +26,7 @@ export {
   parseJson,
   stringifyJson,
 } from './protocol/json/json.ts';
+export { type FrameLimits, FrameScanner, MAX_DEPTH, MAX_FRAME_BYTES } from './protocol/qmp/framing.ts';
 export { JsonReader } from './protocol/qmp/json-reader.ts';
 export {
   decodeMessage,

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -145,6 +145,7 @@ describe('the text of QEMU’s monitor', () => {
 describe('what is wrong is said in one line, with the status for it', () => {
   it.each([
     [2, [...CAPTURES, 'query', 'vmm'], 'no target is named "vmm"; did you mean vm?'],
+    [2, [...CAPTURES, ...NOBODY, 'query', 'vmm'], 'no target is named "vmm"; did you mean vm?'],
     [2, [...CAPTURES, 'query', 'vcpu', 'exit'], 'exits'],
     [2, [...CAPTURES, 'query', 'vm', '*', 'kvn'], 'did you mean kvm?'],
     [2, [...CAPTURES, 'schemas', '--target', 'vmm'], 'did you mean vm?'],
@@ -254,6 +255,14 @@ describe('a watch', () => {
     expect(isAlternate).toBe(false);
   });
 
+  it('on a terminal ends with a signal as with q', async (context) => {
+    if (!hasScript) return context.skip('script(1) is not installed');
+    const watch = [...CAPTURES, 'query', 'vm', 'pages_4k', '--domain', 'lab.t0', '--watch=0.1'];
+    const killed = ['timeout', '--foreground', '--preserve-status', '-s', 'TERM', '2'];
+    const { screen } = await onTerminal(watch, 'status=', killed);
+    expect(screen).toEqual(['lab.t0  kvm vm (kvm-file)', '  pages_4k  0', 'status=0']);
+  });
+
   it('of the demo is a table, and the terminal afterwards as it was', async (context) => {
     if (!hasScript) return context.skip('script(1) is not installed');
     const { stdout, screen, isAlternate } = await onTerminal(['demo', '--vms', 'replay'], '/s');
@@ -263,6 +272,32 @@ describe('a watch', () => {
     expect(stdout).toMatch(/replay #0 .*\d(\.\d+)?( k)?\/s/);
     expect(screen).toEqual(['status=0']);
     expect(isAlternate).toBe(false);
+  });
+});
+
+/** The commands that docs/cli.md shows, each with what it prints there. */
+function documentedExamples(): readonly (readonly [command: string, output: string])[] {
+  const blocks = [...readFileSync(`${ROOT}docs/cli.md`, 'utf8').matchAll(/^```\n(.*?)^```$/gms)];
+  const examples = blocks.flatMap(([, text = '']) => text.split(/^(?=\$ )/m)).filter((text) => text.startsWith('$ '));
+  return examples.map((text) => {
+    const end = text.indexOf('\n');
+    return [text.slice(2, end), text.slice(end).trim()];
+  });
+}
+
+describe('an example of docs/cli.md', () => {
+  it.each(documentedExamples())('%s', (command, output) => {
+    const withoutTimes = (text: string): string => text.replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME').trimEnd();
+    const [shown = '', ...more] = output.split('\n…');
+    const script = `virtstat() { '${process.execPath}' '${BIN}' "$@"; }; ${command}`;
+    const run = spawnSync('bash', ['-c', `{ ${script}\n} 2>&1`], { encoding: 'utf8', cwd: ROOT, timeout: DEADLINE_MS });
+    const printed = withoutTimes(run.stdout);
+    if (output !== '') expect(more.length > 0 ? printed.slice(0, shown.length) : printed).toBe(withoutTimes(shown));
+    else expect(run.status).toBe(0);
+  });
+
+  it('stands there for every command', () => {
+    expect(documentedExamples().length).toBeGreaterThan(8);
   });
 });
 
@@ -276,9 +311,9 @@ interface Shown {
   readonly isAlternate: boolean;
 }
 
-/** Runs the program on a terminal of its own, presses q once `text` was seen and some time has passed, and looks at the screen. */
-async function onTerminal(args: readonly string[], text: string): Promise<Shown> {
-  const words = [process.execPath, BIN, ...args].map((word) => `'${word}'`).join(' ');
+/** Runs the program, behind another if one is given, on a terminal of its own, presses q once `text` was seen and some time has passed, and looks at the screen. */
+async function onTerminal(args: readonly string[], text: string, before: readonly string[] = []): Promise<Shown> {
+  const words = [...before, process.execPath, BIN, ...args].map((word) => `'${word}'`).join(' ');
   const command = `stty cols 100 rows 24; TERM=xterm ${words}; echo status=$?; stty -a | grep -q ' icanon .* echo ' || echo raw`;
   const session = start('script', ['-qfec', command, '/dev/null']);
   await session.seen(text);
@@ -295,6 +330,34 @@ async function onTerminal(args: readonly string[], text: string): Promise<Shown>
 }
 
 describe('completion', () => {
+  it('of bash needs nothing but bash, and evaluates no name of a VM', async () => {
+    const captures = join(folder, 'captures');
+    const mark = join(folder, 'mark');
+    mkdirSync(captures);
+    const file = readFileSync(`${ROOT}captures/kvm/lab-vm.t0.bin`);
+    for (const name of ['web-1', 'web-2', '$(echo > mark)']) {
+      writeFileSync(join(captures, `${name}-vm.bin`), file);
+    }
+    const offered = async (line: string): Promise<readonly string[]> => {
+      const lines = [
+        `virtstat() { '${process.execPath}' '${BIN}' "$@"; }`,
+        (await virtstat('completion', 'bash')).stdout,
+        `COMP_LINE='${line}' COMP_POINT=${line.length}`,
+        `_virtstat && printf '%s\\n' "\${COMPREPLY[@]}"`,
+      ];
+      const run = spawnSync('bash', ['--norc', '-c', lines.join('\n')], { encoding: 'utf8', cwd: folder });
+      expect(run.stderr).toBe('');
+      return run.stdout.trimEnd().split('\n');
+    };
+    expect(await offered('virtstat sch')).toEqual(['schemas']);
+    expect(await offered('virtstat query vm --ra')).toEqual(['--rate']);
+    expect(await offered('virtstat completion ')).toEqual(['bash', 'zsh', 'fish']);
+    const connected = `virtstat -c kvm+file:${captures} query`;
+    expect(await offered(`${connected} v`)).toEqual(['vm']);
+    expect(await offered(`${connected} vm --domain `)).toEqual(['web-1', 'web-2']);
+    expect(existsSync(mark)).toBe(false);
+  });
+
   it.each(['bash', 'zsh', 'fish'])('has a script for %s', async (shell) => {
     const { status, stdout } = await virtstat('completion', shell);
     expect(status).toBe(0);

@@ -118,7 +118,7 @@ async function total(registry: Registry, name: string): Promise<bigint> {
 async function open(kind: VmKind): Promise<{ readonly demo: Demo; readonly registry: Registry }> {
   const demo = await startDemo({ vms: kind });
   demos.push(demo);
-  return { demo, registry: new Registry([demo.source]) };
+  return { demo, registry: new Registry(demo.sources) };
 }
 
 describe.each(ALL)('a demo of %s', (kind) => {
@@ -236,7 +236,7 @@ describe('QEMU without KVM', () => {
     expect(demo.description).toBe(
       '2 QEMU VMs under TCG (no statistics) beside a replay (/dev/kvm cannot be opened: EACCES)',
     );
-    const registry = new Registry([demo.source]);
+    const registry = new Registry(demo.sources);
     const list = await registry.list();
     expect(list.map(({ domain }) => domain.name)).toEqual(['virtstat-demo-1', 'virtstat-demo-2', 'replay']);
     expect(list.map(({ items }) => items.some(({ available }) => available))).toEqual([false, false, true]);

@@ -2,6 +2,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
+import type { AnyCommand } from '../src/cli/commander.ts';
+import { buildProgram } from '../src/cli/program.ts';
 import { ERROR_CODES } from '../src/model/errors.ts';
 
 const ROOT = new URL('..', import.meta.url).pathname;
@@ -123,5 +125,69 @@ describe('docs/errors.md', () => {
 
   it('explains them in the order of the table', () => {
     expect(documentedCodes()).toEqual(Object.keys(ERROR_CODES));
+  });
+});
+
+/** The options of a command that help shows, by the long name. */
+function optionsOf(command: AnyCommand): readonly string[] {
+  return command
+    .createHelp()
+    .visibleOptions(command)
+    .flatMap(({ long }) => long ?? []);
+}
+
+/** The options of each command by its full name without `virtstat`; those of the program itself by the empty one. */
+function programOptions(): Readonly<Record<string, readonly string[]>> {
+  const found: Record<string, readonly string[]> = {};
+  const visit = (name: string, command: AnyCommand): void => {
+    const subcommands = command.createHelp().visibleCommands(command);
+    // A command that has commands does nothing itself; its `help` is everybody's.
+    if (subcommands.length === 0 || name === '') {
+      found[name] = optionsOf(command).filter((option) => name === '' || option !== '--help');
+    }
+    for (const each of subcommands) {
+      if (name === '' || each.name() !== 'help') visit(`${name} ${each.name()}`.trim(), each as AnyCommand);
+    }
+  };
+  visit(
+    '',
+    buildProgram(() => undefined),
+  );
+  return found;
+}
+
+/** The same, as docs/cli.md has it: a heading for each command, a row of a table for each of its options. */
+function documentedOptions(): Readonly<Record<string, readonly string[]>> {
+  const optionsIn = (text: string): readonly string[] =>
+    [...text.matchAll(/^\| (?:`-\w[^`]*`, )?`(--[a-z-]+)/gm)].flatMap(([, option]) => option ?? []);
+  const [, everywhere = '', commands = ''] =
+    /^## Options of every command$(.*?)^## Commands$(.*?)^## /ms.exec(read('docs/cli.md')) ?? [];
+  const sections = commands.split(/^### `virtstat (.*)`$/m).slice(1);
+  const found: Record<string, readonly string[]> = { '': optionsIn(everywhere) };
+  for (let index = 0; index < sections.length; index += 2) {
+    found[sections[index] ?? ''] = optionsIn(sections[index + 1] ?? '');
+  }
+  return found;
+}
+
+/** Names of environment variables that the program reads. */
+function variablesRead(): readonly string[] {
+  const found = sources.flatMap((path) =>
+    [...read(path).matchAll(/\benv\['(\w+)'\]/g)].flatMap(([, name]) => name ?? []),
+  );
+  return [...new Set(found)].sort();
+}
+
+describe('docs/cli.md', () => {
+  it('has every command and every option of the program, and no other', () => {
+    const sorted = (options: Readonly<Record<string, readonly string[]>>) =>
+      Object.fromEntries(Object.entries(options).map(([name, each]) => [name, [...each].sort()]));
+    expect(sorted(documentedOptions())).toEqual(sorted(programOptions()));
+  });
+
+  it('has every variable of the environment that is read', () => {
+    const variables = variablesRead();
+    expect(variables).toContain('VIRTSTAT_DEFAULT_URI');
+    expect(variables.filter((name) => !read('docs/cli.md').includes(`\`${name}\``))).toEqual([]);
   });
 });

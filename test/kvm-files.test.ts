@@ -3,15 +3,32 @@ import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, type TestContext, vi } from 'vitest';
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  it,
+  onTestFinished,
+  type TestContext,
+  vi,
+} from 'vitest';
 import { type Owner, Programs, startOwner, whyNoOwner } from '../bench/owner.ts';
 import { ExitWatch } from '../src/host/exit-watch.ts';
 import { kernelObjection } from '../src/host/kernel.ts';
 import { ProcessHandle } from '../src/host/process-handle.ts';
+import { readProcess } from '../src/host/processes.ts';
 import { LayoutCache } from '../src/protocol/kvm-stats/layout-cache.ts';
+import { Registry } from '../src/registry/registry.ts';
 import { Sampler } from '../src/source/kvm/sampler.ts';
 import { StatsFile } from '../src/source/kvm/stats-file.ts';
 import { openStatsFiles } from '../src/source/kvm/vmm-files.ts';
+import { LocalDomain } from '../src/source/local/local-domain.ts';
+import { LocalFiles } from '../src/source/local/local-files.ts';
+import type { CpuIdentity } from '../src/source/local/vcpu-paths.ts';
+import { FakeMonitor } from '../src/testing/fake-monitor.ts';
 
 /** Stats files of VMs that another process holds: made by the small program in bench/c, so no VMM is needed. */
 
@@ -231,4 +248,70 @@ it('without the right to trace the process, access is denied and nothing stays o
     child.kill('SIGKILL');
     rmSync(join(script, '..'), { recursive: true });
   }
+});
+
+describe('the paths of vCPUs', () => {
+  const call = { signal: new AbortController().signal };
+  const named = ['/a', '/b', '/c'].map((path, index) => ({ path, threadId: index }));
+  let nowMs = 0;
+  let cpus: () => Promise<readonly CpuIdentity[]>;
+
+  async function open(): Promise<{ files: LocalFiles; paths: () => Promise<unknown> }> {
+    const { pid } = await own(1, VCPUS);
+    vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
+    const files = new LocalFiles(pid, { cpus: () => cpus(), hasExited: () => false });
+    onTestFinished(() => {
+      files.close();
+      vi.restoreAllMocks();
+    });
+    return { files, paths: async () => (await files.sample('vcpu', call))?.map(({ path }) => path) };
+  }
+
+  it('are asked for again after a while where nobody could name them', async () => {
+    cpus = async () => [];
+    const { paths } = await open();
+    expect(await paths()).toStrictEqual(['vcpu-0', 'vcpu-1', 'vcpu-2']);
+    cpus = async () => named;
+    expect(await paths()).toStrictEqual(['vcpu-0', 'vcpu-1', 'vcpu-2']);
+    nowMs += 5000;
+    expect(await paths()).toStrictEqual(['/a', '/b', '/c']);
+    cpus = async () => [];
+    nowMs += 5000;
+    expect(await paths()).toStrictEqual(['/a', '/b', '/c']);
+  });
+
+  it('belong to the sample, whatever becomes of the files while they are asked for', async () => {
+    const { promise, resolve } = Promise.withResolvers<readonly CpuIdentity[]>();
+    cpus = () => promise;
+    const { files, paths } = await open();
+    const asked = paths();
+    files.close();
+    resolve(named);
+    expect(await asked).toStrictEqual(['/a', '/b', '/c']);
+    expect(await paths()).toBeUndefined();
+    expect(files.objection('vcpu')).toMatchObject({ code: 'CLOSED' });
+    expect(heldFds()).toStrictEqual([]);
+  });
+});
+
+it('are read though the monitor of their VM never answers', async () => {
+  const { pid } = await own(1, VCPUS);
+  const folder = mkdtempSync(join(tmpdir(), 'virtstat-deaf-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'vm.qmp');
+  await using monitor = await FakeMonitor.listen({ path, fault: 'never-answers' });
+  const found = readProcess(pid);
+  const argv = ['qemu-system-x86_64', '-name', 'deaf', '-qmp', `unix:${path},server=on`];
+  const domain = new LocalDomain('deaf', { ...found!, argv }, 'local:', '/proc');
+  const source = { uri: 'local:', scan: async () => [domain], close: async () => domain.close() };
+  const host = new Registry([source], { deadlineMs: 2500 });
+  onTestFinished(() => host.close());
+  const [answer] = await host.query({ target: 'vcpu' });
+  expect(answer).toMatchObject({ errors: [], items: [{ via: 'kvm-file' }, {}, {}] });
+  const startMs = performance.now();
+  const [listed] = await host.list();
+  expect(listed).toMatchObject({ errors: [], domain: { name: 'deaf', vcpus: VCPUS } });
+  expect(listed?.items).toMatchObject([{ target: 'vm' }, { target: 'vcpu', via: 'kvm-file', available: true }]);
+  expect(performance.now() - startMs).toBeLessThan(1000);
+  expect(monitor.connections).toBe(1);
 });

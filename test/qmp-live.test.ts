@@ -35,13 +35,14 @@ describe.each([
     const source = new QemuSource(`qmp+unix:${vm.qmpPath}`);
     try {
       const [found] = await source.scan(options);
-      expect(await found?.describe(options)).toEqual({
+      expect(await found?.describe(options)).toMatchObject({
         id: source.uri,
         name: vm.name,
         uuid: vm.uuid,
         state: 'prelaunch',
         vcpus: 2,
         source: source.uri,
+        vmm: { name: 'QEMU', version: expect.stringMatching(/^\d+\.\d+\.\d+$/) },
       });
     } finally {
       await source.close();

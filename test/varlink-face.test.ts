@@ -34,7 +34,7 @@ beforeAll(async () => {
     log: { info: () => undefined, warn: () => undefined },
     activated: () => undefined,
     readerFor: () => ({
-      domains: async (options) => (await registry.find(options)).map(({ domain }) => domain),
+      domains: async (options) => (await registry.present(options)).map(({ domain }) => domain),
       list: (options) => registry.list(options),
       schemas: (options) => registry.schemas(options),
       query: (filter, options) => registry.query(filter, options),

@@ -37,6 +37,11 @@ export async function build() {
 }
 
 function newestInputMs() {
-  const settings = ['tsconfig.json', 'tsconfig.build.json', 'node_modules/.package-lock.json'];
+  const settings = [
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'scripts/steps/bundle.js',
+    'node_modules/.package-lock.json',
+  ];
   return Math.max(latestModifiedMs(join(ROOT, 'src')), ...settings.map((name) => modifiedMs(join(ROOT, name))));
 }

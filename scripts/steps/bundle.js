@@ -40,6 +40,13 @@ export async function bundleCommandLine(dist) {
     banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
     plugins: [
       {
+        name: 'bare-builtins',
+        setup: ({ onLoad }) =>
+          onLoad({ filter: /\/node_modules\/commander\/lib\/.*\.js$/ }, ({ path }) => ({
+            contents: withBareBuiltins(readFileSync(path, 'utf8')),
+          })),
+      },
+      {
         name: 'live-screen',
         setup: ({ onResolve }) =>
           onResolve({ filter: /\/frames\.js$/ }, () => ({ path: `./${LIVE_SCREEN}`, external: true })),
@@ -52,6 +59,19 @@ export async function bundleCommandLine(dist) {
   writeFileSync(join(bundled, 'LICENSES.txt'), BUNDLED.map(licenseOf).join('\n'));
   rmSync(compiled, { recursive: true });
   renameSync(bundled, compiled);
+}
+
+/**
+ * Default imports of Node's own modules as what they are: as an import each would be copied, getter by getter. What starts
+ * processes is loaded when a process is started: no command of ours is a program of its own.
+ * @param {string} code
+ */
+function withBareBuiltins(code) {
+  return code.replace(/^import (\w+) from '(node:\w+)';$/gm, (_line, name, id) =>
+    id === 'node:child_process'
+      ? `const ${name} = { spawn: (...all) => globalThis.process.getBuiltinModule('${id}').spawn(...all) };`
+      : `const ${name} = globalThis.process.getBuiltinModule('${id}');`,
+  );
 }
 
 /**

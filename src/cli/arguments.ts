@@ -7,6 +7,12 @@ const MIN_INTERVAL_MS = 10;
 /** From one sweep to the next where `--watch` does not say, in milliseconds. */
 export const DEFAULT_INTERVAL_MS = 1000;
 
+/** The shells that can be told how to complete a command line. */
+export const SHELLS = ['bash', 'zsh', 'fish'] as const;
+
+/** One of {@link SHELLS}. */
+export type Shell = (typeof SHELLS)[number];
+
 /** Adds one more value of an option that may be repeated. */
 export function collect(value: string, previous: readonly string[] | undefined): readonly string[] {
   return [...(previous ?? []), value];

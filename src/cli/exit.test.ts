@@ -32,5 +32,6 @@ describe('a message', () => {
   it('is one line', () => {
     expect(messageOf(new Error('a\n  b\r\nc'))).toBe('a b c');
     expect(messageOf(7)).toBe('7');
+    expect(messageOf(new Error('no \x1b[2J'))).toBe('no \\x1b[2J');
   });
 });

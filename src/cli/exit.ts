@@ -1,6 +1,7 @@
 import { type ErrorCode, VirtstatError } from '../model/errors.ts';
 import type { Sample } from '../model/sample.ts';
 import type { DomainAnswer } from '../registry/answer.ts';
+import { printable } from './render/text.ts';
 
 /** What the exit status of a command says. */
 export const EXIT = { done: 0, failed: 1, usage: 2, nothingMatched: 3 } as const;
@@ -30,10 +31,10 @@ export function statusOfAnswers(answers: readonly DomainAnswer<unknown>[]): Exit
   return answers.some(({ errors }) => errors.length > 0) ? EXIT.failed : EXIT.nothingMatched;
 }
 
-/** One line for people about whatever was thrown. */
+/** One line for people about whatever was thrown; names in it may be anybody's. */
 export function messageOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
-  return message.replaceAll(/\s*\n\s*/g, ' ');
+  return printable(message.replaceAll(/\s*\n\s*/g, ' '));
 }
 
 function isFresh(item: unknown): boolean {

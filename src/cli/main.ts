@@ -20,6 +20,9 @@ async function run(args: readonly string[]): Promise<ExitStatus> {
   }
 }
 
+// A diagnostic that nobody can read must not spoil the result.
+process.stderr.on('error', () => undefined);
+
 const status = run(process.argv.slice(2));
 status.then((code) => {
   // A failed write is reported a turn later; a descriptor that something still holds must not keep a finished command alive.

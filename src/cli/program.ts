@@ -1,5 +1,5 @@
 import { CONFIG_KEYS } from '../daemon/config/keys.ts';
-import { collect, parseIndex, parseInterval, parseMilliseconds } from './arguments.ts';
+import { collect, parseIndex, parseInterval, parseMilliseconds, SHELLS } from './arguments.ts';
 import { type AnyCommand, Argument, Command, CommanderError, Option } from './commander.ts';
 import { VM_KINDS } from './demo/choose.ts';
 import { EXIT, type ExitStatus } from './exit.ts';
@@ -8,7 +8,7 @@ import { packageVersion } from './package-file.ts';
 /** Told how a verb ended. */
 export type Finish = (status: ExitStatus) => void;
 
-const DOMAIN_HELP = 'only this domain, by name or uuid; may be repeated';
+const DOMAIN_HELP = 'only this domain, by name, uuid or process id; may be repeated';
 const JSON_HELP = 'print one JSON document and nothing else';
 
 /** The verbs, and what puts each on the command line. */
@@ -131,7 +131,7 @@ function addInfo(program: AnyCommand, finish: Finish): void {
     .argument('<target>', 'vm, or vcpu: one of them, see --cpu')
     .argument('[names]', 'comma-separated names, or * for all')
     .argument('[provider]', 'who measures: kvm, …')
-    .option('--domain <domain>', 'the domain, by name or uuid, where there are several', collect)
+    .option('--domain <domain>', 'the domain, by name, uuid or process id, where there are several', collect)
     .option('--cpu <index>', 'which vCPU (default: 0)', parseIndex)
     .addHelpText('after', examples('virtstat info stats vm', 'virtstat info stats vcpu exits kvm --cpu 1'))
     .action(async (target, names, provider, options, command) => {
@@ -152,7 +152,7 @@ function addMonitor(program: AnyCommand, finish: Finish): void {
   program
     .command('monitor')
     .description("talk to one domain as to QEMU's human monitor: a prompt with history and completion")
-    .option('--domain <domain>', 'the domain, by name or uuid, where there are several', collect)
+    .option('--domain <domain>', 'the domain, by name, uuid or process id, where there are several', collect)
     .addHelpText('after', examples('virtstat monitor --domain lab-1', "echo 'info stats vm' | virtstat monitor"))
     .action(async (options, command) => {
       const { monitor } = await import('./verbs/monitor.ts');
@@ -214,7 +214,7 @@ function addCompletion(program: AnyCommand, finish: Finish): void {
   program
     .command('completion')
     .description('print the completion script for a shell')
-    .addArgument(new Argument('<shell>', 'the shell').choices(['bash', 'zsh', 'fish'] as const))
+    .addArgument(new Argument('<shell>', 'the shell').choices(SHELLS))
     .addHelpText('after', examples('source <(virtstat completion bash)', 'virtstat completion fish | source'))
     .action(async (shell) => {
       const { printCompletionScript } = await import('./verbs/completion.ts');

@@ -1,7 +1,7 @@
 import { DEFAULT_DEADLINE_MS } from '../model/limits.ts';
 import { Registry } from '../registry/registry.ts';
 import { openSources } from '../source/open.ts';
-import { type ExitStatus, statusOfError } from './exit.ts';
+import { EXIT, type ExitStatus } from './exit.ts';
 import { openTerminal, type Terminal } from './terminal.ts';
 
 /** What every command takes. */
@@ -34,7 +34,8 @@ export async function withSession(
   try {
     return await work({ registry, terminal });
   } catch (error) {
-    if (terminal.gone.aborted) return statusOfError(terminal.gone.reason);
+    // The terminal has said what there is to say, and what it means for the status.
+    if (terminal.gone.aborted) return EXIT.done;
     throw error;
   } finally {
     await registry.close();
@@ -44,6 +45,13 @@ export async function withSession(
 /** A signal for what runs until somebody ends it: Ctrl-C, a kind kill, or a reader that went away. */
 export function untilStopped(terminal: Terminal): AbortSignal {
   const stopped = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => stopped.abort());
+  // Listeners stay: the live screen's library takes a signal that nobody listens to as the end of the process.
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      // Whoever asks twice means it.
+      if (stopped.signal.aborted) process.exit(EXIT.failed);
+      stopped.abort();
+    });
+  }
   return AbortSignal.any([stopped.signal, terminal.gone]);
 }

@@ -1,4 +1,5 @@
 import { systemErrorCode } from '../model/errors.ts';
+import { printable } from './render/text.ts';
 
 /** How a piece of text may stand out. */
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
@@ -18,7 +19,7 @@ export interface Terminal {
   readonly gone: AbortSignal;
   /** Writes to the standard output, as it is. */
   out(text: string): void;
-  /** Writes a diagnostic of one line to the standard error. */
+  /** Writes a diagnostic of one line to the standard error, what is no plain text written out. */
   warn(message: string): void;
 }
 
@@ -40,7 +41,7 @@ export function openTerminal(): Terminal {
     paint: isInteractive && hasColours(process.env) ? colours() : plainPaint,
     gone: gone.signal,
     out: (text) => void stdout.write(text),
-    warn: (message) => void process.stderr.write(`virtstat: ${message}\n`),
+    warn: (message) => void process.stderr.write(`virtstat: ${printable(message)}\n`),
   };
 }
 

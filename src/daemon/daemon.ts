@@ -56,7 +56,7 @@ export class Daemon {
     this.#access = new Access(config.access, ownUid);
     this.#refusals = new Refusals(log);
     this.states = new DomainStates(log);
-    this.#watch = new DomainWatch(() => registry.find(), config.discoveryIntervalMs, log);
+    this.#watch = new DomainWatch(() => registry.present(), config.discoveryIntervalMs, log);
     this.#watch.subscribe({
       onCome: (domain) => this.states.add(domain),
       onGo: (domain) => this.states.remove(domain),

@@ -3,7 +3,7 @@ import type { Domain } from '../model/domain.ts';
 import { VirtstatError } from '../model/errors.ts';
 import type { DomainAnswer } from '../registry/answer.ts';
 
-/** Looks for domains: as {@link Registry.find} does. */
+/** Looks for domains: as {@link Registry.present} does. */
 export type FindDomains = () => Promise<readonly DomainAnswer<never>[]>;
 
 /**

@@ -80,7 +80,7 @@ export class RuledReader implements Reader {
     readonly failed: readonly DomainAnswer<never>[];
   }> {
     const { registry, refusals, access } = this.#context;
-    const found = await registry.find(options);
+    const found = await registry.present(options);
     const rules = access();
     const domains = found.flatMap(({ domain, errors }) => {
       if (errors.length > 0) return [];

@@ -59,3 +59,23 @@ it('whileWanted ends one wait, not the shared work', async () => {
   finish(7);
   expect(await staying).toBe(7);
 });
+
+it('many waits under one signal cost no more each than few', async () => {
+  const controller = new AbortController();
+  const shared = new Promise<never>(() => undefined);
+  const startMs = performance.now();
+  const waits = Array.from({ length: 40_000 }, () => whileWanted(shared, controller.signal, 'it'));
+  // Where each wait looks at all others, this takes a quarter of a minute; else a few hundredths of a second.
+  expect(performance.now() - startMs).toBeLessThan(2000);
+  controller.abort();
+  await Promise.allSettled(waits);
+});
+
+it('a signal ends every wait under it', async () => {
+  const controller = new AbortController();
+  const waits = Array.from({ length: 100 }, () => withDeadline(never, limit(10_000, controller.signal)));
+  controller.abort();
+  for (const outcome of await Promise.allSettled(waits)) {
+    expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'CANCELLED' } });
+  }
+});

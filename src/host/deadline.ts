@@ -1,4 +1,4 @@
-import { VirtstatError } from '../model/errors.ts';
+import { cancellation, VirtstatError } from '../model/errors.ts';
 
 /** What bounds a wait. */
 export interface DeadlineOptions {
@@ -28,12 +28,13 @@ export function withDeadline<T>(work: (signal: AbortSignal) => Promise<T>, optio
     const timer = setTimeout(() => {
       stop(new VirtstatError('TIMEOUT', `${what} gave no answer within ${timeoutMs} ms`));
     }, timeoutMs);
+    let forget = (): void => undefined;
     const release = (): void => {
       clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
+      forget();
     };
     if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
+    forget = onceAborted(signal, onAbort);
     work(controller.signal).then(resolve, reject).finally(release);
   });
 }
@@ -43,15 +44,24 @@ export function whileWanted<T>(shared: Promise<T>, signal: AbortSignal, what: st
   if (signal.aborted) return Promise.reject(cancellation(signal, what));
   return new Promise<T>((resolve, reject) => {
     const onAbort = (): void => reject(cancellation(signal, what));
-    signal.addEventListener('abort', onAbort, { once: true });
-    shared.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    shared.then(resolve, reject).finally(onceAborted(signal, onAbort));
   });
 }
 
-/** The error that a fired signal stands for: its reason where that is one of virtstat's, else CANCELLED. */
-export function cancellation(signal: AbortSignal, what: string): VirtstatError {
-  if (VirtstatError.is(signal.reason)) return signal.reason;
-  return new VirtstatError('CANCELLED', `${what} is no longer waited for: the caller cancelled`, {
-    cause: signal.reason,
-  });
+const listenersOf = new WeakMap<AbortSignal, Set<() => void>>();
+
+/**
+ * Calls `listener` when a signal fires that has not fired yet; returns what takes it away again. The platform walks the list
+ * of a signal's listeners whenever one comes or goes, which ten thousand domains under one signal would feel: here a signal
+ * has one.
+ */
+function onceAborted(signal: AbortSignal, listener: () => void): () => void {
+  let listeners = listenersOf.get(signal);
+  if (listeners === undefined) {
+    const all = new Set<() => void>();
+    listenersOf.set(signal, (listeners = all));
+    signal.addEventListener('abort', () => all.forEach((one) => void one()), { once: true });
+  }
+  const called = listeners.add(listener);
+  return () => void called.delete(listener);
 }

@@ -1,4 +1,5 @@
-import { open, readdir, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { systemErrorCode, VirtstatError } from '../model/errors.ts';
 
 /** A file, read whole. */
@@ -15,23 +16,72 @@ export interface ReadFileOptions {
   readonly signal: AbortSignal;
 }
 
+/** What is read of a file that announces nothing at first, in bytes. */
+const MIN_READ_BYTES = 64 * 1024;
+
+/** Room in which more than was announced shows itself: a word, since some files of the kernel give nothing less. */
+const SPARE_BYTES = 8;
+
+/** Files that are read at the same time, as many as the platform has threads for it: more would only hold memory. */
+const MAX_READS = 4;
+
 /**
- * Reads a regular file whole; undefined where it is larger than the bound.
+ * Reads a regular file whole; undefined where it is larger than the bound, whatever size it announces. Of several calls
+ * some wait for their turn.
  * @throws PATH_NOT_FOUND, ACCESS_DENIED, STATS_FILE_UNREADABLE where it is no regular file or cannot be read
  */
-export async function readBounded(path: string, options: ReadFileOptions): Promise<FileContent | undefined> {
+export function readBounded(path: string, options: ReadFileOptions): Promise<FileContent | undefined> {
+  return inTurn(() => readRegular(path, options));
+}
+
+let reads = 0;
+const waiting: (() => void)[] = [];
+
+async function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  if (reads === MAX_READS) await new Promise<void>((resolve) => waiting.push(resolve));
+  else reads++;
   try {
-    // Opening first would hang on a named pipe.
+    return await work();
+  } finally {
+    const next = waiting.shift();
+    if (next === undefined) reads--;
+    else next();
+  }
+}
+
+async function readRegular(path: string, options: ReadFileOptions): Promise<FileContent | undefined> {
+  try {
+    options.signal.throwIfAborted();
+    // Opening a device may do something to it.
     if (!(await stat(path)).isFile()) {
       throw new VirtstatError('STATS_FILE_UNREADABLE', `${path} is no regular file; give a file or a directory`);
     }
-    await using file = await open(path, 'r');
+    // Some regular files of the kernel wait for what comes next, and so does a named pipe that has taken the file's place.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const { size, mtimeNs } = await file.stat({ bigint: true });
     if (size > BigInt(options.maxSizeBytes)) return undefined;
-    return { bytes: await file.readFile({ signal: options.signal }), modifiedNs: mtimeNs };
+    const bytes = await readToEnd(file, Number(size), options);
+    return bytes && { bytes, modifiedNs: mtimeNs };
   } catch (error) {
     throw fileError(error, path);
   }
+}
+
+/** Files of the kernel announce a size of 0 and may have no end, and any file may grow meanwhile: what counts is what comes. */
+async function readToEnd(
+  file: FileHandle,
+  announcedBytes: number,
+  { maxSizeBytes, signal }: ReadFileOptions,
+): Promise<Uint8Array | undefined> {
+  let buffer = Buffer.alloc(Math.min(announcedBytes || MIN_READ_BYTES, maxSizeBytes) + SPARE_BYTES);
+  for (let size = 0; size <= maxSizeBytes; ) {
+    signal.throwIfAborted();
+    const { bytesRead } = await file.read(buffer, size, buffer.length - size, size);
+    if (bytesRead === 0) return buffer.subarray(0, size);
+    size += bytesRead;
+    if (size === buffer.length) buffer = Buffer.concat([buffer], Math.min(2 * size, maxSizeBytes + SPARE_BYTES));
+  }
+  return undefined;
 }
 
 /**

@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { listKvmFds, takeStatsFds } from './kvm-fds.ts';
+import { listKvmFds, MAX_PROBED_FDS, takeStatsFds } from './kvm-fds.ts';
 import { ProcessHandle } from './process-handle.ts';
 
 let root: string;
@@ -46,6 +46,20 @@ it('what a descriptor is by now counts, not what the list says; nothing stays op
   const before = readdirSync('/proc/self/fd').length;
   expect(takeStatsFds(self, root)).toStrictEqual({ files: [], vcpuCount: 0 });
   expect(readdirSync('/proc/self/fd')).toHaveLength(before);
+});
+
+it.each([
+  [256, 256],
+  [MAX_PROBED_FDS, MAX_PROBED_FDS],
+  [2 * MAX_PROBED_FDS, MAX_PROBED_FDS],
+])('of a table of %d descriptors %d are tried', (tableSize, triedCount) => {
+  mkdirSync(join(root, '7'));
+  writeFileSync(join(root, '7', 'status'), `Name:\tkvm\nFDSize:\t${tableSize}\n`);
+  const tried: number[] = [];
+  const take = (fd: number): undefined => void tried.push(fd);
+  expect(takeStatsFds({ pid: 7, take }, root).files).toStrictEqual([]);
+  expect(tried).toHaveLength(triedCount);
+  expect(tried.at(-1)).toBe(triedCount - 1);
 });
 
 it('where descriptors may not be listed they are tried one by one', () => {

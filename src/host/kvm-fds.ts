@@ -30,6 +30,9 @@ export interface TakenFds {
   readonly vcpuCount: number | undefined;
 }
 
+/** What taking descriptors needs of a process. */
+type Vmm = Pick<ProcessHandle, 'pid' | 'take'>;
+
 /** How far descriptors are tried one by one where they may not be listed. */
 export const MAX_PROBED_FDS = 65_536;
 
@@ -57,7 +60,7 @@ const MAY_NOT_LIST: ReadonlySet<string> = new Set(['EACCES', 'EPERM', 'ENOENT', 
  * to the size of its table is tried, which needs only the right to trace it (CAP_SYS_PTRACE).
  * @throws ACCESS_DENIED, DOMAIN_GONE; nothing stays open then
  */
-export function takeStatsFds(handle: ProcessHandle, procRoot: string = PROC_ROOT): TakenFds {
+export function takeStatsFds(handle: Vmm, procRoot: string = PROC_ROOT): TakenFds {
   const listed = listKvmFds(handle.pid, procRoot);
   const candidates = listed?.filter(isStats).map(({ fd }) => fd);
   const files: TakenFd[] = [];
@@ -75,11 +78,16 @@ export function takeStatsFds(handle: ProcessHandle, procRoot: string = PROC_ROOT
 }
 
 /** The duplicate is asked what it is, not the list: the number may mean another file by now. */
-function takeOne(handle: ProcessHandle, fd: number): TakenFd | undefined {
+function takeOne(handle: Vmm, fd: number): TakenFd | undefined {
   const file = handle.take(fd);
   if (file === undefined) return undefined;
-  const found = kvmFdOf(fd, `${PROC_ROOT}/self/fd/${file.fd}`);
-  if (found !== undefined && isStats(found)) return { ...found, file };
+  try {
+    const found = kvmFdOf(fd, `${PROC_ROOT}/self/fd/${file.fd}`);
+    if (found !== undefined && isStats(found)) return { ...found, file };
+  } catch (error) {
+    file.close();
+    throw error;
+  }
   file.close();
   return undefined;
 }

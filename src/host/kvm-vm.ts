@@ -1,6 +1,6 @@
 import { openSync, readFileSync } from 'node:fs';
-import koffi, { type KoffiFunc } from 'koffi';
 import { systemErrorCode, VirtstatError } from '../model/errors.ts';
+import { libc } from './libc.ts';
 
 /**
  * A virtual machine made through KVM's own interface, as small as one can be: some memory with a real-mode image in it,
@@ -106,8 +106,8 @@ export interface KvmVm {
 
 /**
  * Makes a VM.
- * @throws USAGE; PLATFORM_UNSUPPORTED away from x86-64; ACCESS_DENIED or PATH_NOT_FOUND for /dev/kvm; DEMO_FAILED where KVM
- * refuses a step
+ * @throws USAGE; PLATFORM_UNSUPPORTED away from x86-64; ACCESS_DENIED or PATH_NOT_FOUND for /dev/kvm; DEMO_FAILED where the
+ * image cannot be used or KVM refuses a step
  */
 export function createKvmVm(options: KvmVmOptions): KvmVm {
   const { image, imageAddress, memoryBytes, vcpus } = options;
@@ -117,6 +117,7 @@ export function createKvmVm(options: KvmVmOptions): KvmVm {
   if (!Number.isInteger(vcpus) || vcpus < 1 || vcpus > MAX_VCPUS) {
     throw new VirtstatError('USAGE', `a VM may have 1 to ${MAX_VCPUS} vCPUs, not ${vcpus}`);
   }
+  const code = readImage(image, memoryBytes - imageAddress);
   const kvm = openKvm();
   const version = call(kvm, 'KVM_GET_API_VERSION', 0);
   if (version !== API_VERSION) throw new VirtstatError('DEMO_FAILED', `KVM speaks version ${version}, not 12`);
@@ -124,7 +125,7 @@ export function createKvmVm(options: KvmVmOptions): KvmVm {
   call(vm, 'KVM_SET_TSS_ADDR', TSS_ADDRESS);
   call(vm, 'KVM_CREATE_IRQCHIP', 0);
   call(vm, 'KVM_CREATE_PIT2', new Uint8Array(PIT_CONFIG_BYTES));
-  addMemory(vm, memoryBytes).set(readFileSync(image), imageAddress);
+  addMemory(vm, memoryBytes).set(code, imageAddress);
   const runBytes = call(kvm, 'KVM_GET_VCPU_MMAP_SIZE', 0);
   const created = Array.from({ length: vcpus }, (_, id) => createVcpu(vm, id, imageAddress, runBytes));
   call(vm, 'KVM_GET_STATS_FD', 0);
@@ -136,6 +137,16 @@ interface Vcpu {
   readonly id: number;
   /** `struct kvm_run`, shared with the kernel. */
   readonly state: DataView;
+}
+
+function readImage(path: string, roomBytes: number): Uint8Array {
+  try {
+    const code = readFileSync(path);
+    if (code.length <= roomBytes) return code;
+  } catch (error) {
+    throw VirtstatError.from(error, 'DEMO_FAILED', 'the code for a VM cannot be read');
+  }
+  throw new VirtstatError('DEMO_FAILED', `the code in ${path} has no room in ${roomBytes} bytes of memory`);
 }
 
 function openKvm(): number {
@@ -151,9 +162,9 @@ function addMemory(vm: number, sizeBytes: number): Uint8Array {
   const memory = map(sizeBytes, PRIVATE_ANONYMOUS, -1);
   const region = new DataView(new ArrayBuffer(REGION_BYTES));
   region.setBigUint64(16, BigInt(sizeBytes), true);
-  region.setBigUint64(24, koffi.address(memory), true);
+  region.setBigUint64(24, memory, true);
   call(vm, 'KVM_SET_USER_MEMORY_REGION', bytesOf(region));
-  return new Uint8Array(koffi.view(memory, sizeBytes));
+  return new Uint8Array(libc().view(memory, sizeBytes));
 }
 
 /** The stats file comes before the first run: a vCPU that runs answers no further request. */
@@ -172,7 +183,7 @@ function createVcpu(vm: number, id: number, startAddress: number, runBytes: numb
   regs.setBigUint64(RFLAGS_OFFSET, RFLAGS_AT_REST, true);
   call(fd, 'KVM_SET_REGS', bytesOf(regs));
   call(fd, 'KVM_GET_STATS_FD', 0);
-  return { fd, id, state: new DataView(koffi.view(map(runBytes, SHARED, fd), runBytes)) };
+  return { fd, id, state: new DataView(libc().view(map(runBytes, SHARED, fd), runBytes)) };
 }
 
 function cpuidWithX2apic(): Uint8Array {
@@ -196,46 +207,28 @@ async function runVcpu({ fd, id, state }: Vcpu): Promise<never> {
 function runOnce(fd: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const done = (error: unknown, result: number): void => (error ? reject(error) : resolve(result));
-    libc.run.async(fd, REQUESTS.KVM_RUN, 0, done);
+    libc().ioctlOfNumber.async(fd, REQUESTS.KVM_RUN, 0, done);
   });
 }
 
 function map(sizeBytes: number, flags: number, fd: number): bigint {
-  const address: unknown = libc.mmap(null, sizeBytes, READ_WRITE, flags, fd, 0);
+  const address: unknown = libc().mmap(null, sizeBytes, READ_WRITE, flags, fd, 0);
   if (typeof address === 'bigint' && address !== MAP_FAILED) return address;
-  throw new VirtstatError('DEMO_FAILED', `${sizeBytes} bytes of memory for a VM could not be mapped: ${errorName()}`);
+  throw new VirtstatError(
+    'DEMO_FAILED',
+    `${sizeBytes} bytes of memory for a VM could not be mapped: ${libc().errorName()}`,
+  );
 }
 
 function call(fd: number, name: RequestName, argument: number | Uint8Array): number {
   const type = typeof argument === 'number' ? 'unsigned long' : 'void *';
-  const result = libc.ioctl(fd, REQUESTS[name], type, argument);
+  const result = libc().ioctl(fd, REQUESTS[name], type, argument);
   if (result >= 0) return result;
-  throw new VirtstatError('DEMO_FAILED', `KVM refused ${name}: ${errorName()}; try --vms replay`);
+  throw new VirtstatError('DEMO_FAILED', `KVM refused ${name}: ${libc().errorName()}; try --vms replay`);
 }
 
 function bytesOf(view: DataView<ArrayBuffer>): Uint8Array {
   return new Uint8Array(view.buffer);
 }
 
-function errorName(): string {
-  const number = koffi.errno();
-  return Object.entries(koffi.os.errno).find(([, value]) => value === number)?.[0] ?? `error ${number}`;
-}
-
 const MAP_FAILED = 0xffff_ffff_ffff_ffffn;
-
-const own = koffi.load(null);
-
-/**
- * `run` is ioctl(2) once more: a variadic function cannot be called in another thread, and on x86-64 an argument that is
- * an integer travels alike in both forms.
- */
-const libc: {
-  readonly ioctl: (fd: number, request: number, type: string, argument: number | Uint8Array) => number;
-  readonly run: KoffiFunc<(fd: number, request: number, argument: number) => number>;
-  readonly mmap: (at: null, bytes: number, protection: number, flags: number, fd: number, offset: number) => unknown;
-} = {
-  ioctl: own.func('int ioctl(int fd, unsigned long request, ...)'),
-  run: own.func('int ioctl(int fd, unsigned long request, unsigned long argument)') as never,
-  mmap: own.func('void *mmap(void *addr, size_t length, int prot, int flags, int fd, long offset)'),
-};

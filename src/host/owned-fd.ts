@@ -2,7 +2,10 @@ import { closeSync } from 'node:fs';
 import { VirtstatError } from '../model/errors.ts';
 import { pread, systemError } from './syscalls.ts';
 
-/** A file descriptor that belongs to this process, and to this object alone. */
+/**
+ * A file descriptor that belongs to this process, and to this object alone: of a stats file that was inherited or made here,
+ * for one, which `StatsFile.open` takes.
+ */
 export class OwnedFd implements Disposable {
   #fd: number;
 

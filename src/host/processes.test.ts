@@ -1,8 +1,18 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { listProcesses, MAX_COMMAND_LINE_BYTES, pathSeenBy, readProcess, threadIds } from './processes.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  hasOwnNetwork,
+  listProcesses,
+  MAX_COMMAND_LINE_BYTES,
+  MAX_TEXT_FILE_BYTES,
+  pathSeenBy,
+  readFileOf,
+  readProcess,
+  threadIds,
+} from './processes.ts';
 
 let proc: string;
 
@@ -55,6 +65,72 @@ it('sees paths of a process in another root, and relative ones', () => {
   expect(pathSeenBy(10, '/run/a', proc)).toBe('/run/a');
   expect(pathSeenBy(13, '/run/a', proc)).toBe(`${proc}/13/root/run/a`);
   expect(pathSeenBy(10, 'a', proc)).toBe(`${proc}/10/cwd/a`);
+});
+
+it('reads files of a process, and waits for none that it might name', () => {
+  const file = join(proc, 'box.conf');
+  for (const sizeBytes of [0, 1, 20_000, MAX_TEXT_FILE_BYTES]) {
+    writeFileSync(file, 'x'.repeat(sizeBytes));
+    expect(readFileOf(10, file, proc)).toHaveLength(sizeBytes);
+  }
+  writeFileSync(file, 'x'.repeat(MAX_TEXT_FILE_BYTES + 1));
+  expect(readFileOf(10, file, proc)).toBeUndefined();
+  const pipe = join(proc, 'pipe');
+  expect(spawnSync('mkfifo', [pipe]).status).toBe(0);
+  for (const other of [pipe, '/dev/zero', '/proc/self/pagemap', '/gone', proc]) {
+    expect(readFileOf(10, other, proc)).toBeUndefined();
+  }
+});
+
+it('follows links inside the other root, not from ours', () => {
+  const root = join(proc, 'container');
+  mkdirSync(join(root, 'run/qemu'), { recursive: true });
+  mkdirSync(join(root, 'var/lib'), { recursive: true });
+  symlinkSync('/run', join(root, 'var/run'));
+  symlinkSync('../run/./qemu', join(root, 'var/qemu'));
+  symlinkSync('loop', join(root, 'loop'));
+  addProcess(14, 'kvm\0', 'kvm', root);
+  expect(pathSeenBy(14, '/var/run/vm.qmp', proc)).toBe(`${proc}/14/root/run/vm.qmp`);
+  expect(pathSeenBy(14, '/var/qemu//vm.qmp', proc)).toBe(`${proc}/14/root/run/qemu/vm.qmp`);
+  expect(pathSeenBy(14, '/var/lib/../../../vm.qmp', proc)).toBe(`${proc}/14/root/vm.qmp`);
+  expect(pathSeenBy(14, '/loop/a', proc)).toBe(`${proc}/14/root/loop/a`);
+});
+
+describe('a process in a container', () => {
+  const addNamespaces = (name: string, ids: Readonly<Record<string, string>>): void => {
+    mkdirSync(join(proc, name, 'ns'), { recursive: true });
+    for (const [kind, id] of Object.entries(ids)) symlinkSync(`${kind}:[${id}]`, join(proc, name, 'ns', kind));
+  };
+
+  beforeAll(() => addNamespaces('self', { mnt: '1', net: '1' }));
+  afterAll(() => rmSync(join(proc, 'self', 'ns'), { recursive: true }));
+
+  it('has mounts and a network of its own, though its root is called like ours', () => {
+    addProcess(20, 'kvm\0');
+    addNamespaces('20', { mnt: '2', net: '2' });
+    expect(pathSeenBy(20, '/run/a', proc)).toBe(`${proc}/20/root/run/a`);
+    expect(hasOwnNetwork(20, proc)).toBe(true);
+    addProcess(21, 'kvm\0');
+    addNamespaces('21', { mnt: '1', net: '1' });
+    expect(pathSeenBy(21, '/run/a', proc)).toBe('/run/a');
+    expect(hasOwnNetwork(21, proc)).toBe(false);
+  });
+
+  it('is told by its pids where we may not look closer', () => {
+    addProcess(22, 'kvm\0');
+    rmSync(join(proc, '22', 'root'));
+    writeFileSync(join(proc, '22', 'status'), 'NSpid:\t22\t1\n');
+    expect(pathSeenBy(22, '/run/a', proc)).toBe(`${proc}/22/root/run/a`);
+    expect(hasOwnNetwork(22, proc)).toBe(true);
+    writeFileSync(join(proc, '22', 'status'), 'NSpid:\t22\n');
+    expect(pathSeenBy(22, '/run/a', proc)).toBe('/run/a');
+    expect(hasOwnNetwork(22, proc)).toBe(false);
+  });
+});
+
+it('has nothing for a process that is exiting', () => {
+  addProcess(15, '', 'kvm');
+  expect(readProcess(15, proc)).toBeUndefined();
 });
 
 it('knows threads by the ids that they have in their own namespace', () => {

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 
 /**
  * One process as /proc shows it. Reads are synchronous: /proc never waits for a disk, and a hundred small reads cost less
@@ -39,27 +39,79 @@ export function readProcess(
 ): Process | undefined {
   try {
     const argv = splitCommandLine(readUpTo(`${procRoot}/${pid}/cmdline`, MAX_COMMAND_LINE_BYTES));
-    if (argv[0] === undefined || !accept(programOf(argv[0]))) return undefined;
+    // One that is exiting, or has and waits for its parent to notice, has no arguments any more; a kernel thread has none.
+    if (!argv[0] || !accept(programOf(argv[0]))) return undefined;
     return { pid, startTicks: startTicksOf(readFileSync(`${procRoot}/${pid}/stat`, 'latin1')), argv };
   } catch {
     return undefined;
   }
 }
 
-/** A path of that process as this process has to open it: other root (chroot, container) and working folder considered. */
+/**
+ * A path of that process as this process has to open it: other root (chroot, container), other mounts and working folder
+ * considered. Links on the way lead where they lead for that process, not where they would for us.
+ */
 export function pathSeenBy(pid: number, path: string, procRoot: string = PROC_ROOT): string {
   if (!path.startsWith('/')) return `${procRoot}/${pid}/cwd/${path}`;
-  return linkOf(`${procRoot}/${pid}/root`) === linkOf(`${procRoot}/self/root`)
-    ? path
-    : `${procRoot}/${pid}/root${path}`;
+  const root = linkOf(`${procRoot}/${pid}/root`);
+  const isOurRoot = root === undefined || root === linkOf(`${procRoot}/self/root`);
+  // The root of a container is called "/" just like ours: only the mounts tell them apart.
+  if (isOurRoot && !isApart(pid, 'mnt', procRoot)) return path;
+  return resolveBelow(`${procRoot}/${pid}/root`, path);
 }
 
-/** A text file by the path that this process knows it by; undefined where it cannot be read, or is larger than the bound. */
+/** True where a process has a network of its own (a container): what listens on its loopback is not on ours. */
+export function hasOwnNetwork(pid: number, procRoot: string = PROC_ROOT): boolean {
+  return isApart(pid, 'net', procRoot);
+}
+
+/** Whether a process is in another namespace than we are. Who may not look takes only what has pids of its own for apart. */
+function isApart(pid: number, kind: 'mnt' | 'net', procRoot: string): boolean {
+  const theirs = linkOf(`${procRoot}/${pid}/ns/${kind}`);
+  if (theirs !== undefined) return theirs !== linkOf(`${procRoot}/self/ns/${kind}`);
+  return namespaceIds(readOrEmpty(`${procRoot}/${pid}/status`)).length > 1;
+}
+
+/** How many symbolic links a path may lead over; the kernel's own limit. */
+const MAX_LINKS = 40;
+
+/** `path` below another root, its links followed inside that root: the kernel would follow absolute ones from ours. */
+function resolveBelow(root: string, path: string): string {
+  const ahead = path.split('/').reverse();
+  const done: string[] = [];
+  for (let links = 0; ahead.length > 0; ) {
+    const name = ahead.pop() as string;
+    if (name === '' || name === '.') continue;
+    if (name === '..') {
+      done.pop();
+      continue;
+    }
+    const target = links < MAX_LINKS ? linkOf([root, ...done, name].join('/')) : undefined;
+    if (target === undefined) {
+      done.push(name);
+      continue;
+    }
+    links++;
+    if (target.startsWith('/')) done.length = 0;
+    ahead.push(...target.split('/').reverse());
+  }
+  return [root, ...done].join('/');
+}
+
+/**
+ * A text file by the path that this process knows it by; undefined where it cannot be read, is no regular file, or is larger
+ * than the bound. The path is that process's choice: it must not make us wait.
+ */
 export function readFileOf(pid: number, path: string, procRoot: string = PROC_ROOT): string | undefined {
-  const seen = pathSeenBy(pid, path, procRoot);
   try {
-    const { size } = statSync(seen);
-    return size <= MAX_TEXT_FILE_BYTES ? readFileSync(seen, 'utf8') : undefined;
+    const file = openSync(pathSeenBy(pid, path, procRoot), constants.O_RDONLY | constants.O_NONBLOCK);
+    try {
+      if (!fstatSync(file).isFile()) return undefined;
+      const text = readFrom(file, MAX_TEXT_FILE_BYTES + 1);
+      return text.length <= MAX_TEXT_FILE_BYTES ? text.toString('utf8') : undefined;
+    } finally {
+      closeSync(file);
+    }
   } catch {
     return undefined;
   }
@@ -73,10 +125,15 @@ export function threadIds(pid: number, procRoot: string = PROC_ROOT): ReadonlyMa
   const innerToOuter = new Map<number, number>();
   for (const entry of listOrEmpty(`${procRoot}/${pid}/task`)) {
     const status = readOrEmpty(`${procRoot}/${pid}/task/${entry}/status`);
-    const ids = /^NSpid:\s*(.*)$/m.exec(status)?.[1]?.split(/\s+/) ?? [];
-    innerToOuter.set(Number(ids.at(-1) ?? entry), Number(entry));
+    innerToOuter.set(namespaceIds(status).at(-1) ?? Number(entry), Number(entry));
   }
   return innerToOuter;
+}
+
+/** The ids of a process or thread by its status file: in the pid namespace of /proc, then in each one further in. */
+function namespaceIds(status: string): readonly number[] {
+  const ids = /^NSpid:\s*(\d.*)$/m.exec(status)?.[1];
+  return ids === undefined ? [] : ids.trim().split(/\s+/).map(Number);
 }
 
 /** Enough for nearly every command line; longer ones are read again. Shared, since reads are synchronous. */
@@ -86,17 +143,22 @@ const firstBytes = Buffer.alloc(16_384);
 function readUpTo(path: string, maxBytes: number): Buffer {
   const file = openSync(path, 'r');
   try {
-    const count = readSync(file, firstBytes, 0, firstBytes.length, 0);
-    if (count < firstBytes.length) return firstBytes.subarray(0, count);
-    const whole = Buffer.alloc(maxBytes);
-    let size = 0;
-    for (let more = -1; more !== 0 && size < maxBytes; size += more) {
-      more = readSync(file, whole, size, maxBytes - size, size);
-    }
-    return whole.subarray(0, size);
+    return readFrom(file, maxBytes);
   } finally {
     closeSync(file);
   }
+}
+
+/** The bytes are good until the next call. */
+function readFrom(file: number, maxBytes: number): Buffer {
+  const count = readSync(file, firstBytes, 0, firstBytes.length, 0);
+  if (count < firstBytes.length) return firstBytes.subarray(0, count);
+  const whole = Buffer.alloc(maxBytes);
+  let size = 0;
+  for (let more = -1; more !== 0 && size < maxBytes; size += more) {
+    more = readSync(file, whole, size, maxBytes - size, size);
+  }
+  return whole.subarray(0, size);
 }
 
 function splitCommandLine(bytes: Buffer): readonly string[] {

@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer as createTlsServer } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import type { VirtstatError } from '../model/errors.ts';
@@ -171,10 +172,16 @@ describe('connectStream', () => {
       createServer((socket) => socket.pause()),
       path,
     );
-    const stream = await connectStream({ kind: 'unix', path }, limits);
-    const { ended } = collect(stream);
-    stream.write(new Uint8Array(MAX_UNSENT_BYTES));
-    stream.write(new Uint8Array(1));
+    const fill = async (sizeBytes: number): Promise<{ stream: ByteStream; ended: Promise<unknown> }> => {
+      const stream = await connectStream({ kind: 'unix', path }, limits);
+      const { ended } = collect(stream);
+      stream.write(new Uint8Array(sizeBytes));
+      return { stream, ended };
+    };
+    const over = await fill(MAX_UNSENT_BYTES + 1);
+    expect(await over.ended).toMatchObject({ code: 'QUEUE_FULL' });
+    const { stream, ended } = await fill(MAX_UNSENT_BYTES);
+    expect(await Promise.race([ended, sleep(50, 'still open')])).toBe('still open');
     stream.write(new Uint8Array(MAX_UNSENT_BYTES));
     expect(await ended).toMatchObject({ code: 'QUEUE_FULL' });
   });

@@ -1,10 +1,9 @@
-import { createRequire } from 'node:module';
 import { type ErrorCode, VirtstatError } from '../model/errors.ts';
+import { libc, unsupported } from './libc.ts';
 
 /**
- * The system calls that Node has no function for, through libc: the one place where foreign functions are declared, since
- * a wrong declaration corrupts memory. The library is loaded with the first call. Calls that a signal interrupts are
- * repeated. Everything here may throw PLATFORM_UNSUPPORTED where there are no such calls.
+ * The system calls on processes and their files that Node has no function for. Calls that a signal interrupts are repeated.
+ * Everything here may throw PLATFORM_UNSUPPORTED where there are no such calls.
  */
 
 /** Numbers of system calls that older C libraries have no function for; the same on every architecture. */
@@ -30,74 +29,6 @@ const ACCOUNT_ID_OFFSET_BYTES = 16;
 /** One entry of `struct pollfd`: s32 descriptor, s16 events, s16 events seen; as two 32-bit words. */
 const POLLFD_WORDS = 2;
 
-type Syscall = (number: number, ...typedArguments: readonly (string | number)[]) => number;
-type Pread = (fd: number, into: Uint8Array, sizeBytes: number, offsetBytes: number) => number;
-type Poll = (entries: Int32Array, count: number, timeoutMs: number) => number;
-type OpenSocket = (domain: number, type: number, protocol: number) => number;
-type SendTo = (
-  fd: number,
-  bytes: Uint8Array,
-  sizeBytes: number,
-  flags: number,
-  address: Uint8Array,
-  addressBytes: number,
-) => number;
-type GetSocketOption = (fd: number, level: number, option: number, into: Uint8Array, sizeBytes: Uint32Array) => number;
-type FindAccount = (name: string) => unknown;
-type Flock = (fd: number, operation: number) => number;
-
-interface Libc {
-  readonly syscall: Syscall;
-  readonly pread: Pread;
-  readonly poll: Poll;
-  readonly socket: OpenSocket;
-  readonly sendto: SendTo;
-  readonly getsockopt: GetSocketOption;
-  readonly flock: Flock;
-  readonly getpwnam: FindAccount;
-  readonly getgrnam: FindAccount;
-  readonly uint32At: (pointer: unknown, offsetBytes: number) => number;
-  readonly errno: () => number;
-  readonly errnoNames: ReadonlyMap<number, string>;
-}
-
-let loaded: Libc | undefined;
-
-function libc(): Libc {
-  loaded ??= load();
-  return loaded;
-}
-
-function load(): Libc {
-  if (process.platform !== 'linux') throw unsupported(`there are no pidfds on ${process.platform}`);
-  try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
-    const library = koffi.load(null);
-    return {
-      syscall: library.func('long syscall(long number, ...)'),
-      pread: library.func('intptr_t pread64(int fd, void *into, size_t size, int64_t offset)'),
-      poll: library.func('int poll(void *entries, unsigned long count, int timeout)'),
-      socket: library.func('int socket(int domain, int type, int protocol)'),
-      sendto: library.func(
-        'intptr_t sendto(int fd, void *bytes, size_t size, int flags, void *address, uint32_t address_size)',
-      ),
-      getsockopt: library.func('int getsockopt(int fd, int level, int option, void *into, void *size)'),
-      flock: library.func('int flock(int fd, int operation)'),
-      getpwnam: library.func('void *getpwnam(const char *name)'),
-      getgrnam: library.func('void *getgrnam(const char *name)'),
-      uint32At: (pointer, offsetBytes) => koffi.decode(pointer, offsetBytes, 'uint32_t'),
-      errno: () => koffi.errno(),
-      errnoNames: new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name])),
-    };
-  } catch (error) {
-    throw VirtstatError.from(
-      error,
-      'PLATFORM_UNSUPPORTED',
-      'system calls cannot be made; install virtstat with its optional packages for this platform',
-    );
-  }
-}
-
 /**
  * A descriptor that stands for a process and for no later one of the same pid. It is closed on exec.
  * @throws DOMAIN_GONE where there is no such process
@@ -116,7 +47,7 @@ export function pidfdOpen(pid: number): number {
 export function pidfdGetfd(pidfd: number, targetFd: number): number | undefined {
   const fd = repeated(() => libc().syscall(SYS_PIDFD_GETFD, 'int', pidfd, 'int', targetFd, 'unsigned int', 0));
   if (fd >= 0) return fd;
-  if (lastErrorName() === 'EBADF') return undefined;
+  if (libc().errorName() === 'EBADF') return undefined;
   throw systemError(`the descriptors of the VMM cannot be shared`, 'STATS_FILE_UNREADABLE');
 }
 
@@ -127,10 +58,10 @@ export function pidfdGetfd(pidfd: number, targetFd: number): number | undefined 
 export function pread(fd: number, into: Uint8Array, sizeBytes: number, offsetBytes: number): number {
   // Memory would be overwritten, not a range error thrown.
   if (sizeBytes > into.length) throw new VirtstatError('INTERNAL', `a read of ${sizeBytes} bytes has no room`);
-  const { pread: call, errno } = loaded ?? libc();
+  const { pread: call } = libc();
   for (;;) {
     const count = call(fd, into, sizeBytes, offsetBytes);
-    if (count >= 0 || !isInterrupted(errno())) return count;
+    if (count >= 0 || !isInterrupted()) return count;
   }
 }
 
@@ -168,15 +99,15 @@ export function socketOption(fd: number, option: number, maxSizeBytes: number): 
   const into = new Uint8Array(maxSizeBytes);
   const sizeBytes = Uint32Array.of(maxSizeBytes);
   if (libc().getsockopt(fd, SOL_SOCKET, option, into, sizeBytes) === 0) return into.subarray(0, sizeBytes[0]);
-  if (lastErrorName() === 'ENODATA' || lastErrorName() === 'ENOPROTOOPT') return undefined;
-  throw new VirtstatError('INTERNAL', `option ${option} of socket ${fd} cannot be read: ${lastErrorName()}`);
+  if (libc().errorName() === 'ENODATA' || libc().errorName() === 'ENOPROTOOPT') return undefined;
+  throw new VirtstatError('INTERNAL', `option ${option} of socket ${fd} cannot be read: ${libc().errorName()}`);
 }
 
 /** A new unix datagram socket that never waits, closed on exec. */
 export function openDatagramSocket(): number {
   const fd = libc().socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd >= 0) return fd;
-  throw new VirtstatError('CONNECT_FAILED', `no datagram socket can be opened: ${lastErrorName()}`);
+  throw new VirtstatError('CONNECT_FAILED', `no datagram socket can be opened: ${libc().errorName()}`);
 }
 
 /**
@@ -188,14 +119,14 @@ export function sendDatagram(fd: number, name: Uint8Array, bytes: Uint8Array): v
   new Uint16Array(address.buffer, 0, 1)[0] = AF_UNIX;
   address.set(name, 2);
   const sent = repeated(() => libc().sendto(fd, bytes, bytes.length, MSG_NOSIGNAL, address, address.length));
-  if (sent < 0) throw new VirtstatError('CONNECT_FAILED', `a datagram cannot be sent: ${lastErrorName()}`);
+  if (sent < 0) throw new VirtstatError('CONNECT_FAILED', `a datagram cannot be sent: ${libc().errorName()}`);
 }
 
 /** Locks a file for this process alone, until its descriptor is closed; false where another one has the lock. */
 export function lockFile(fd: number): boolean {
   if (repeated(() => libc().flock(fd, LOCK_EX | LOCK_NB)) === 0) return true;
-  if (['EAGAIN', 'EWOULDBLOCK'].includes(lastErrorName())) return false;
-  throw new VirtstatError('INTERNAL', `a file cannot be locked: ${lastErrorName()}`);
+  if (['EAGAIN', 'EWOULDBLOCK'].includes(libc().errorName())) return false;
+  throw new VirtstatError('INTERNAL', `a file cannot be locked: ${libc().errorName()}`);
 }
 
 /** The uid of a user of this machine, wherever its users are kept; undefined where there is none of that name. */
@@ -214,7 +145,7 @@ export function groupId(name: string): number | undefined {
 
 /** The error of the call that failed just now: `what` failed, with the code of virtstat that says it best. */
 export function systemError(what: string, otherwise: ErrorCode): VirtstatError {
-  const name = lastErrorName();
+  const name = libc().errorName();
   switch (name) {
     case 'EPERM':
     case 'EACCES':
@@ -234,23 +165,13 @@ export function systemError(what: string, otherwise: ErrorCode): VirtstatError {
   }
 }
 
-function unsupported(reason: string): VirtstatError {
-  return new VirtstatError('PLATFORM_UNSUPPORTED', `${reason}; use a qmp+unix: source instead`);
-}
-
 function repeated(call: () => number): number {
   for (;;) {
     const result = call();
-    if (result >= 0 || !isInterrupted(libc().errno())) return result;
+    if (result >= 0 || !isInterrupted()) return result;
   }
 }
 
-function isInterrupted(errno: number): boolean {
-  return libc().errnoNames.get(errno) === 'EINTR';
-}
-
-function lastErrorName(): string {
-  const { errno, errnoNames } = libc();
-  const number = errno();
-  return errnoNames.get(number) ?? `errno ${number}`;
+function isInterrupted(): boolean {
+  return libc().errorName() === 'EINTR';
 }

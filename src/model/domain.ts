@@ -38,7 +38,7 @@ export interface Availability {
   readonly reason?: string;
 }
 
-/** True where `wanted` names this domain, by name or by uuid. */
-export function isDomainNamed(domain: Domain, wanted: string): boolean {
-  return domain.name === wanted || domain.uuid?.toLowerCase() === wanted.toLowerCase();
+/** True where `wanted` names this domain: by name or uuid, or by process id or `id`, which several VMs never share. */
+export function isDomainNamed({ name, uuid, pid, id }: Domain, wanted: string): boolean {
+  return name === wanted || uuid?.toLowerCase() === wanted.toLowerCase() || String(pid) === wanted || id === wanted;
 }

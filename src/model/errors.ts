@@ -28,7 +28,7 @@ export const ERROR_CODES = {
   NESTING_TOO_DEEP: 'A message from a peer nests brackets deeper than the bound.',
   JSON_INVALID: 'A message from a peer is not JSON.',
   MONITOR_BUSY: 'The monitor accepted the connection but sent no greeting: it serves one client at a time.',
-  MONITOR_MISSING: 'The VM has no monitor that could be asked, or its monitor offers no such statistics.',
+  MONITOR_MISSING: 'The VM has no monitor that could be asked.',
   MONITOR_NOT_QMP: 'The peer at a QMP address does not speak QMP.',
   QMP_COMMAND_FAILED: 'QEMU answered a command with an error.',
   QMP_REPLY_INVALID: 'A reply of QEMU does not have the shape that its command promises.',
@@ -43,6 +43,7 @@ export const ERROR_CODES = {
   STATS_FILE_NOT_KEPT: 'The VMM keeps no stats file open that could be shared.',
   KERNEL_UNSAFE: 'This kernel may crash when a stats file outlives its VM.',
   PLATFORM_UNSUPPORTED: 'System calls are not available on this platform.',
+  STATS_NOT_OFFERED: 'The VMM measures nothing of the kind.',
   DOMAIN_GONE: 'The VM has exited.',
   DEMO_FAILED: 'The demo could not start a VM.',
   INTERNAL: 'A defect in virtstat itself.',
@@ -84,4 +85,12 @@ export class VirtstatError extends Error {
 export function systemErrorCode(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** The error that a fired signal stands for: its reason where that is one of virtstat's, else CANCELLED. */
+export function cancellation(signal: AbortSignal, what: string): VirtstatError {
+  if (VirtstatError.is(signal.reason)) return signal.reason;
+  return new VirtstatError('CANCELLED', `${what} is no longer waited for: the caller cancelled`, {
+    cause: signal.reason,
+  });
 }

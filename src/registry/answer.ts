@@ -19,5 +19,12 @@ export type SampleAnswer = DomainAnswer<Sample>;
 /** What can be measured about one domain. */
 export type SchemaAnswer = DomainAnswer<Schema>;
 
+/** Who is there, as far as it is known without asking anybody. */
+export interface FoundDomains {
+  readonly domains: readonly Domain[];
+  /** One for each source that could not be searched. */
+  readonly errors: readonly VirtstatError[];
+}
+
 /** A domain as `list` shows it: completed as far as it answered, and what can be read. */
 export type ListAnswer = DomainAnswer<Availability>;

@@ -1,7 +1,9 @@
 import { distance } from 'fastest-levenshtein';
+import { type Domain, isDomainNamed } from '../model/domain.ts';
 import { type ErrorCode, VirtstatError } from '../model/errors.ts';
 import type { StatsFilter } from '../model/filter.ts';
 import type { Schema } from '../model/stat.ts';
+import type { SchemaAnswer } from './answer.ts';
 
 /** How many near names an error offers. */
 const MAX_SUGGESTIONS = 3;
@@ -12,6 +14,13 @@ export interface Request {
   readonly names?: readonly string[];
   readonly provider?: string;
   readonly paths?: readonly string[];
+}
+
+/** A request that was checked against the schemas of the asked domains. */
+export interface CheckedRequest {
+  /** Undefined where no domain could be asked: the answers' errors say why. */
+  readonly filter: StatsFilter | undefined;
+  readonly schemas: readonly SchemaAnswer[];
 }
 
 /**
@@ -25,25 +34,10 @@ export function resolveRequest(request: Request, schemas: readonly Schema[]): St
   if (schemas.length === 0) {
     throw new VirtstatError('NOTHING_MATCHED', 'nothing can be measured here; `virtstat list` says why');
   }
-  checkWord(
-    'UNKNOWN_TARGET',
-    'target',
-    target,
-    schemas.map((schema) => schema.target),
-  );
-  const ofTarget = schemas.filter((schema) => schema.target === target);
-  if (provider !== undefined) {
-    checkWord(
-      'UNKNOWN_PROVIDER',
-      `provider of target ${target}`,
-      provider,
-      ofTarget.map((schema) => schema.provider),
-    );
-  }
-  const asked = ofTarget.filter((schema) => provider === undefined || schema.provider === provider);
+  const asked = selectSchemas(schemas, request);
   const known = asked.flatMap((schema) => schema.stats.map((stat) => stat.name));
   for (const name of names ?? []) checkWord('UNKNOWN_STAT', `stat of target ${target}`, name, known);
-  const providers = [...new Set(asked.map((schema) => schema.provider))];
+  const providers = [...new Set(providersOf(asked))];
   return {
     target,
     ...((names ?? provider) !== undefined && {
@@ -54,10 +48,56 @@ export function resolveRequest(request: Request, schemas: readonly Schema[]): St
 }
 
 /**
+ * The schemas of a target and a provider, each where it is given.
+ * @throws UNKNOWN_TARGET, UNKNOWN_PROVIDER where none of the schemas has it, with the nearest ones
+ */
+export function selectSchemas(
+  schemas: readonly Schema[],
+  { target, provider }: Partial<Pick<Request, 'target' | 'provider'>>,
+): readonly Schema[] {
+  const ofTarget = schemas.filter((schema) => target === undefined || schema.target === target);
+  if (target !== undefined) checkWord('UNKNOWN_TARGET', 'target', target, targetsOf(schemas));
+  if (provider === undefined) return ofTarget;
+  const kind = target === undefined ? 'provider' : `provider of target ${target}`;
+  checkWord('UNKNOWN_PROVIDER', kind, provider, providersOf(ofTarget));
+  return ofTarget.filter((schema) => schema.provider === provider);
+}
+
+/**
+ * Refuses a domain that is not there, with the nearest names. A source that could not be searched may have it: what became
+ * of the first such one is said too.
+ * @throws NOTHING_MATCHED
+ */
+export function checkDomains(
+  wanted: readonly string[],
+  there: readonly Domain[],
+  failures: readonly VirtstatError[],
+): void {
+  const missing = wanted.find((name) => !there.some((domain) => isDomainNamed(domain, name)));
+  if (missing === undefined) return;
+  const near = nearest(
+    missing,
+    there.map(({ name }) => name),
+  );
+  const hint = near.length === 0 ? '`virtstat list` shows what there is' : `did you mean ${near.join(', ')}?`;
+  const [unsearched] = failures;
+  const why = unsearched === undefined ? '' : `; ${unsearched.message}`;
+  throw new VirtstatError('NOTHING_MATCHED', `no domain is named ${JSON.stringify(missing)}; ${hint}${why}`);
+}
+
+function targetsOf(schemas: readonly Schema[]): readonly string[] {
+  return schemas.map(({ target }) => target);
+}
+
+function providersOf(schemas: readonly Schema[]): readonly string[] {
+  return schemas.map(({ provider }) => provider);
+}
+
+/**
  * Refuses a word that is not among the known ones, naming those nearest to it.
  * @throws an error of `code`
  */
-export function checkWord(code: ErrorCode, kind: string, word: string, known: readonly string[]): void {
+function checkWord(code: ErrorCode, kind: string, word: string, known: readonly string[]): void {
   if (known.includes(word)) return;
   const near = nearest(word, known);
   const hint = near.length === 0 ? '' : `; did you mean ${near.join(', ')}?`;

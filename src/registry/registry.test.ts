@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { VirtstatError } from '../model/errors.ts';
 import type { CallOptions, FoundDomain, Provider, Source, StatsRequest } from '../model/provider.ts';
 import type { Reading } from '../model/sample.ts';
@@ -45,8 +45,8 @@ class Shelf implements Source {
   readonly found: FoundDomain[];
 
   constructor(...domains: readonly [name: string, ...providers: Provider[]][]) {
-    this.found = domains.map(([name, ...providers]) => {
-      const domain = { id: `id-${name}`, name, uuid: `uuid-${name}`, source: this.uri };
+    this.found = domains.map(([name, ...providers], index) => {
+      const domain = { id: `id-${name}`, name, uuid: `uuid-${name}`, pid: 100 + index, source: this.uri };
       return {
         domain,
         providers: async () => providers,
@@ -86,7 +86,7 @@ describe('find and reconfigure', () => {
     broken.scan = async () => {
       throw new VirtstatError('ACCESS_DENIED', 'no');
     };
-    const found = await registry([shelf, broken]).find();
+    const found = await registry([shelf, broken]).present();
     expect(found.map(({ domain, errors }) => [domain.name, ...errors.map(({ code }) => code)])).toEqual([
       ['a'],
       ['b'],
@@ -98,9 +98,9 @@ describe('find and reconfigure', () => {
   it('goes on with other sources, and closes only those that are gone', async () => {
     const [stays, goes, comes] = [new Shelf(['stays']), new Shelf(['goes']), new Shelf(['comes'])];
     const made = registry([stays, goes]);
-    await made.find();
+    await made.present();
     await made.reconfigure([comes, stays]);
-    expect((await made.find()).map(({ domain }) => domain.name)).toEqual(['comes', 'stays']);
+    expect((await made.present()).map(({ domain }) => domain.name)).toEqual(['comes', 'stays']);
     expect([stays.closed, goes.closed, comes.closed]).toEqual([0, 1, 0]);
     expect(made.sources).toEqual([comes, stays]);
   });
@@ -159,10 +159,11 @@ describe('a query', () => {
     expect(counter.calls).toBe(2);
   });
 
-  it('of chosen domains takes names and uuids', async () => {
-    const shelf = registry([new Shelf(['a', new Counter()], ['b', new Counter()], ['c', new Counter()])]);
-    const answers = await shelf.query({ target: 'vm' }, { domains: ['c', 'UUID-a'] });
-    expect(answers.map(({ domain }) => domain.name)).toEqual(['a', 'c']);
+  it('of chosen domains takes names, uuids, process ids and ids', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e'];
+    const shelf = registry([new Shelf(...names.map((name): [string, Provider] => [name, new Counter()]))]);
+    const answers = await shelf.query({ target: 'vm' }, { domains: ['c', 'UUID-a', '101', 'id-e'] });
+    expect(answers.map(({ domain }) => domain.name)).toEqual(['a', 'b', 'c', 'e']);
   });
 });
 
@@ -263,9 +264,81 @@ describe('readers at the same moment', () => {
     const shelf = registry([new Shelf(['a', counter])]);
     await shelf.query({ target: 'vm' });
     await shelf.query({ target: 'vm' }, { maxAgeMs: 60_000 });
+    await shelf.query({ target: 'vm' }, { maxAgeMs: Number.POSITIVE_INFINITY });
     expect(counter.calls).toBe(1);
     await shelf.query({ target: 'vm' }, { maxAgeMs: 0 });
     expect(counter.calls).toBe(2);
+  });
+});
+
+describe('the search for domains', () => {
+  /** A source of which each search takes some time. */
+  class Slow extends Shelf {
+    scans = 0;
+    takes = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
+
+    override async scan() {
+      this.scans++;
+      await this.takes();
+      return super.scan();
+    }
+  }
+
+  it('is shared by all who come while it is under way, however long it takes, and a moment longer', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const source = new Slow(['a', new Counter()]);
+    source.takes = () => new Promise((resolve) => setTimeout(resolve, 5000));
+    const shelf = registry([source], 10_000);
+    const first = shelf.query({ target: 'vm' });
+    await vi.advanceTimersByTimeAsync(4000);
+    const second = shelf.query({ target: 'vm' });
+    await vi.advanceTimersByTimeAsync(1000);
+    expect((await Promise.all([first, second])).map(([answer]) => answer?.items.length)).toEqual([1, 1]);
+    await vi.advanceTimersByTimeAsync(1900);
+    await shelf.find();
+    expect(source.scans).toBe(1);
+    await vi.advanceTimersByTimeAsync(200);
+    const third = shelf.find();
+    expect(source.scans).toBe(2);
+    await vi.advanceTimersByTimeAsync(5000);
+    await third;
+  });
+
+  it('that fails says nothing about who has gone: old values can be had when the source is back', async () => {
+    vi.useFakeTimers();
+    onTestFinished(() => void vi.useRealTimers());
+    const counter = new Counter();
+    const source = new Slow(['a', counter]);
+    source.takes = async () => undefined;
+    const shelf = registry([source]);
+    await shelf.query({ target: 'vm' });
+    source.takes = () => Promise.reject(new VirtstatError('ACCESS_DENIED', 'not now'));
+    await vi.advanceTimersByTimeAsync(2100);
+    expect((await shelf.query({ target: 'vm' }))[0]?.errors).toMatchObject([{ code: 'ACCESS_DENIED' }]);
+    source.takes = async () => undefined;
+    counter.behave = () => Promise.reject(new VirtstatError('CONNECTION_LOST', 'gone for now'));
+    await vi.advanceTimersByTimeAsync(2100);
+    expect((await shelf.query({ target: 'vm' }))[0]?.items[0]?.stale).toMatchObject({ code: 'CONNECTION_LOST' });
+  });
+
+  it('names who is there, and refuses who is not with the nearest names and what hid him', async () => {
+    const failing: Source = {
+      uri: 'bad:',
+      scan: () => Promise.reject(new VirtstatError('ACCESS_DENIED', 'bad: is closed to you')),
+      close: async () => undefined,
+    };
+    const shelf = registry([failing, new Shelf(['web-1'], ['web-2'])]);
+    const found = await shelf.find({ domains: ['web-2'] });
+    expect(found.domains.map(({ name }) => name)).toEqual(['web-2']);
+    expect(found.errors).toMatchObject([{ code: 'ACCESS_DENIED' }]);
+    await expect(shelf.find({ domains: ['web-1', 'web-3'] })).rejects.toMatchObject({
+      code: 'NOTHING_MATCHED',
+      message: 'no domain is named "web-3"; did you mean web-1, web-2?; bad: is closed to you',
+    });
+    await expect(shelf.resolve({ target: 'vm' }, { domains: ['web-3'] })).rejects.toMatchObject({
+      code: 'NOTHING_MATCHED',
+    });
   });
 });
 
@@ -303,6 +376,29 @@ describe('a watch', () => {
     }
     expect(seen).toEqual([1n, 2n, 3n, 4n]);
     expect(performance.now() - startMs).toBeGreaterThanOrEqual(85);
+  });
+
+  it('ends with the signal also while a sweep is under way', async () => {
+    const counter = new Counter();
+    counter.behave = never;
+    const shelf = registry([new Shelf(['a', counter])], 5000);
+    const sweeps = [];
+    const options = { intervalMs: 10, signal: AbortSignal.timeout(20) };
+    for await (const answers of shelf.watch({ target: 'vm' }, options)) sweeps.push(answers);
+    expect(sweeps).toEqual([]);
+  });
+
+  it('ends with CLOSED when the registry is closed, without waiting for its next turn', async () => {
+    const shelf = registry([new Shelf(['a', new Counter()])]);
+    const watching = (async () => {
+      for await (const _ of shelf.watch({ target: 'vm' }, { intervalMs: 60_000 })) setTimeout(() => shelf.close(), 5);
+    })();
+    await expect(watching).rejects.toMatchObject({ code: 'CLOSED' });
+  });
+
+  it.each([0, -1, Number.NaN, 2 ** 31])('at an interval of %d ms is refused', async (intervalMs) => {
+    const first = registry([]).watch({ target: 'vm' }, { intervalMs }).next();
+    await expect(first).rejects.toMatchObject({ code: 'USAGE' });
   });
 
   it('skips the turns that a slow sweep overran', async () => {
@@ -366,6 +462,24 @@ describe('closing', () => {
     expect((await pending)[0]?.errors).toMatchObject([{ code: 'CLOSED' }]);
     expect(source.closed).toBe(1);
   });
+});
+
+it.each([0, Number.NaN, 2 ** 31])('a deadline of %d ms is refused', (deadlineMs) => {
+  expect(() => new Registry([], { deadlineMs })).toThrow(expect.objectContaining({ code: 'USAGE' }));
+});
+
+it.each([1, 2 ** 31 - 1])('a deadline of %d ms is taken', (deadlineMs) => {
+  expect(() => new Registry([], { deadlineMs })).not.toThrow();
+});
+
+it('lists what can be read of a domain that does not describe itself', async () => {
+  const shelf = new Shelf(['a']);
+  const [found] = shelf.found;
+  const readable = { provider: 'kvm', target: 'vcpu', via: 'kvm-file', available: true };
+  shelf.found[0] = { ...(found as FoundDomain), describe: never, availability: async () => [readable] };
+  expect(await registry([shelf], 20).list()).toMatchObject([
+    { domain: { name: 'a' }, items: [readable], errors: [{ code: 'TIMEOUT' }] },
+  ]);
 });
 
 it('lists domains completed by what they say of themselves', async () => {

@@ -1,27 +1,25 @@
 import { nowNs } from '../host/clock.ts';
 import { whileWanted, withDeadline } from '../host/deadline.ts';
-import { isDomainNamed } from '../model/domain.ts';
-import { VirtstatError } from '../model/errors.ts';
+import { type Domain, isDomainNamed } from '../model/domain.ts';
+import { cancellation, VirtstatError } from '../model/errors.ts';
 import type { StatsFilter } from '../model/filter.ts';
-import { DEFAULT_DEADLINE_MS } from '../model/limits.ts';
+import { DEFAULT_DEADLINE_MS, MAX_TIMER_MS } from '../model/limits.ts';
 import type { CallOptions, FoundDomain, MonitorRelay, Provider, Source } from '../model/provider.ts';
-import type { DomainAnswer, ListAnswer, SampleAnswer, SchemaAnswer } from './answer.ts';
-import { type Request, resolveRequest } from './check.ts';
+import type { DomainAnswer, FoundDomains, ListAnswer, SampleAnswer, SchemaAnswer } from './answer.ts';
+import { type CheckedRequest, checkDomains, type Request, resolveRequest } from './check.ts';
 import { collectSamples, collectSchemas } from './collect.ts';
 import { LastAnswers, markStale } from './last-answers.ts';
-
-/** How long a scan for domains stays good, in milliseconds. */
-const SCAN_MAX_AGE_MS = 2000;
+import { type FailedSource, isFailedSource, Search, type SearchResult } from './search.ts';
 
 /** Bounds and choices that hold for every call on a registry. */
 export interface RegistryOptions {
-  /** How long one domain may take to answer, in milliseconds; 3000 if absent. */
+  /** How long one domain may take to answer, in milliseconds, 1 to 2^31-1; 3000 if absent. */
   readonly deadlineMs?: number;
 }
 
 /** What a call on the registry takes. */
 export interface ReadOptions {
-  /** Only domains of these names or uuids; absent: all. */
+  /** Only domains of these names, uuids, process ids or `id`s; absent: all. */
   readonly domains?: readonly string[];
   readonly signal?: AbortSignal;
 }
@@ -40,7 +38,7 @@ export interface QueryOptions extends ReadOptions {
 
 /** What a watch takes. */
 export interface WatchOptions extends ReadOptions {
-  /** From the start of one sweep to the start of the next, in milliseconds. A sweep that takes longer skips turns. */
+  /** From the start of one sweep to the start of the next, in milliseconds, 1 to 2^31-1. A sweep that takes longer skips turns. */
   readonly intervalMs: number;
 }
 
@@ -51,16 +49,19 @@ export interface WatchOptions extends ReadOptions {
  */
 export class Registry {
   #sources: readonly Source[];
+  #search: Search;
   #deadlineMs: number;
   readonly #providers: Provider[] = [];
   readonly #lastAnswers = new LastAnswers();
   readonly #collecting = new Map<string, Promise<SampleAnswer>>();
   readonly #closing = new AbortController();
-  #scan: { readonly startedMs: number; readonly result: Promise<readonly ScanResult[]> } | undefined;
 
-  constructor(sources: readonly Source[], options: RegistryOptions = {}) {
+  /** @throws USAGE for a deadline out of range */
+  constructor(sources: readonly Source[], { deadlineMs = DEFAULT_DEADLINE_MS }: RegistryOptions = {}) {
+    checkDuration('deadlineMs', deadlineMs);
     this.#sources = sources;
-    this.#deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS;
+    this.#deadlineMs = deadlineMs;
+    this.#search = this.#newSearch();
   }
 
   /**
@@ -90,55 +91,82 @@ export class Registry {
    * Goes on with other sources and another deadline. A source that is in both lists stays as it is; one that is in the new
    * list no more is closed, and what it is being asked ends with what closing it raises.
    */
-  async reconfigure(sources: readonly Source[], options: RegistryOptions = {}): Promise<void> {
+  async reconfigure(
+    sources: readonly Source[],
+    { deadlineMs = DEFAULT_DEADLINE_MS }: RegistryOptions = {},
+  ): Promise<void> {
+    checkDuration('deadlineMs', deadlineMs);
     const gone = this.#sources.filter((source) => !sources.includes(source));
     this.#sources = sources;
-    this.#deadlineMs = options.deadlineMs ?? DEFAULT_DEADLINE_MS;
-    this.#scan = undefined;
+    this.#deadlineMs = deadlineMs;
+    this.#search = this.#newSearch();
     await Promise.allSettled(gone.map((source) => source.close()));
   }
 
-  /** Who is there, without asking any of them: as the sources found them, and the errors of those that cannot be searched. */
-  async find(options: ReadOptions = {}): Promise<readonly DomainAnswer<never>[]> {
-    const found = await this.#find(options);
-    return found.map((result) =>
-      'error' in result ? failedSource(result) : { domain: result.domain, items: [], errors: [] },
+  /** Who is there, source by source: a domain as its source found it, or a source that could not be searched, named by its URI. */
+  async present(options: ReadOptions = {}): Promise<readonly DomainAnswer<never>[]> {
+    const results = await this.#find(options);
+    return results.map((result) =>
+      isFailedSource(result) ? failedAnswer(result) : { domain: result.domain, items: [], errors: [] },
     );
+  }
+
+  /**
+   * Who is there. Asks no domain anything.
+   * @throws NOTHING_MATCHED where one that was asked for is not among them, with the nearest names
+   */
+  async find(options: ReadOptions = {}): Promise<FoundDomains> {
+    const { domains: wanted = [], ...everyone } = options;
+    const results = await this.#find(everyone);
+    const domains = results.flatMap((result) => (isFailedSource(result) ? [] : [result.domain]));
+    const errors = results.flatMap((result) => (isFailedSource(result) ? [result.error] : []));
+    checkDomains(wanted, domains, errors);
+    return { domains: domains.filter((domain) => isWanted(domain, options.domains)), errors };
   }
 
   /** The domains, completed as far as they answer, with what can be read and why something cannot. */
   async list(options: ReadOptions = {}): Promise<readonly ListAnswer[]> {
-    return this.#sweep(options, async (found, call) => {
-      const [domain, items] = await Promise.allSettled([found.describe(call), found.availability(call)]);
-      return {
-        domain: domain.status === 'fulfilled' ? domain.value : found.domain,
-        items: items.status === 'fulfilled' ? items.value : [],
-        errors: [domain, items]
-          .flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []))
-          .slice(0, 1),
-      };
+    return this.#sweep(options, async (found, attempt) => {
+      const { domain } = found;
+      const [described, readable] = await Promise.all([
+        attempt(async (call) => ({ domain: await found.describe(call), items: [], errors: [] })),
+        attempt(async (call) => ({ domain, items: await found.availability(call), errors: [] })),
+      ]);
+      // Both fail for the same reason, most often.
+      const errors = [...described.errors, ...readable.errors].slice(0, 1);
+      return { domain: described.domain, items: readable.items, errors };
     });
   }
 
   /** What can be measured, by domain. */
   async schemas(options: SchemaReadOptions = {}): Promise<readonly SchemaAnswer[]> {
     const { target } = options;
-    return this.#sweep(options, (found, call) =>
-      collectSchemas(found, this.#providers, { ...call, ...(target !== undefined && { target }) }),
+    return this.#sweep(options, (found, attempt) =>
+      attempt((call) => collectSchemas(found, this.#providers, { ...call, ...(target !== undefined && { target }) })),
     );
   }
 
   /**
    * The filter for a request of a person or of anything that will run for long, checked against what exists.
-   * @throws what {@link resolveRequest} throws; the error of the only domain where no domain at all could be asked
+   * @throws what {@link check} throws; the error of the first domain where none at all could be asked
    */
   async resolve(request: Request, options: ReadOptions = {}): Promise<StatsFilter> {
+    const { filter, schemas } = await this.check(request, options);
+    if (filter === undefined) throw schemas.flatMap(({ errors }) => errors)[0];
+    return filter;
+  }
+
+  /**
+   * Like {@link resolve}, with the schemas that it took and, where no domain could be asked, everybody's errors.
+   * @throws NOTHING_MATCHED for a domain that is not there; what {@link resolveRequest} throws
+   */
+  async check(request: Request, options: ReadOptions = {}): Promise<CheckedRequest> {
+    await this.find(options);
     const ofTarget = await this.schemas({ ...options, target: request.target });
-    const answers = ofTarget.some(({ items }) => items.length > 0) ? ofTarget : await this.schemas(options);
-    const schemas = answers.flatMap(({ items }) => items);
-    const [error] = answers.flatMap(({ errors }) => errors);
-    if (schemas.length === 0 && error !== undefined) throw error;
-    return resolveRequest(request, schemas);
+    const schemas = ofTarget.some(({ items }) => items.length > 0) ? ofTarget : await this.schemas(options);
+    const all = schemas.flatMap(({ items }) => items);
+    const failed = all.length === 0 && schemas.some(({ errors }) => errors.length > 0);
+    return { filter: failed ? undefined : resolveRequest(request, all), schemas };
   }
 
   /** Values now, by domain. Never rejects for what a domain does; a name that does not exist drops out silently. */
@@ -147,32 +175,50 @@ export class Registry {
     const found = await this.#find(options);
     return Promise.all(
       found.map((result) =>
-        'error' in result ? failedSource(result) : this.#queryOne(result, filter, request, options),
+        isFailedSource(result) ? failedAnswer(result) : this.#queryOne(result, filter, request, options),
       ),
     );
   }
 
   /** The monitor of the domain with this `id`; undefined where it has none, or the domain is not there. */
   async monitorOf(id: string, options: ReadOptions = {}): Promise<MonitorRelay | undefined> {
-    const found = await this.#find(options);
-    return found.find((result): result is FoundDomain => !('error' in result) && result.domain.id === id)?.monitor;
+    const results = await this.#find(options);
+    return results.find((result): result is FoundDomain => !isFailedSource(result) && result.domain.id === id)?.monitor;
   }
 
-  /** Values again and again. Ends with the signal, or when the consumer leaves the loop. */
+  /**
+   * Values again and again. Ends with the signal, or when the consumer leaves the loop.
+   * @throws USAGE for an interval out of range; CLOSED when the registry is closed
+   */
   async *watch(filter: StatsFilter, options: WatchOptions): AsyncGenerator<readonly SampleAnswer[], void, void> {
-    const signal = options.signal ?? neverFires();
+    const { intervalMs } = options;
+    checkDuration('intervalMs', intervalMs);
+    const signal = this.#until(options.signal);
     for (let dueMs = performance.now(); !signal.aborted; ) {
-      yield await this.query(filter, options);
-      do dueMs += options.intervalMs;
-      while (dueMs < performance.now());
+      const answers = await this.query(filter, options).catch((error: unknown) => {
+        if (!signal.aborted) throw error;
+      });
+      if (answers === undefined) break;
+      yield answers;
+      const lateMs = performance.now() - dueMs;
+      dueMs += intervalMs * Math.max(1, Math.ceil(lateMs / intervalMs));
       await pause(dueMs - performance.now(), signal);
     }
+    if (!options.signal?.aborted) throw cancellation(signal, 'the next sweep');
   }
 
   /** Closes every source. Calls under way end with CLOSED. */
   async close(): Promise<void> {
     this.#closing.abort(new VirtstatError('CLOSED', 'the registry was closed'));
     await Promise.allSettled(this.#sources.map((source) => source.close()));
+  }
+
+  #newSearch(): Search {
+    return new Search(this.#sources, {
+      deadlineMs: this.#deadlineMs,
+      closing: this.#closing.signal,
+      whenDone: (results) => this.#forgetAbsent(results),
+    });
   }
 
   async #queryOne(
@@ -208,71 +254,43 @@ export class Registry {
 
   async #sweep<T>(
     options: ReadOptions,
-    ask: (found: FoundDomain, call: CallOptions) => Promise<DomainAnswer<T>>,
+    ask: (found: FoundDomain, attempt: Attempt<T>) => Promise<DomainAnswer<T>>,
   ): Promise<readonly DomainAnswer<T>[]> {
     const signal = this.#until(options.signal);
-    const found = await this.#find(options);
+    const results = await this.#find(options);
     return Promise.all(
-      found.map((result) =>
-        'error' in result ? failedSource(result) : this.#attempt(result, signal, (call) => ask(result, call)),
+      results.map((result) =>
+        isFailedSource(result)
+          ? failedAnswer(result)
+          : ask(result, (question) => this.#attempt(result, signal, question)),
       ),
     );
   }
 
   /** One domain's share of a sweep: bounded by its deadline, and what goes wrong is an error as data. */
   async #attempt<T>(
-    found: FoundDomain,
+    { domain }: FoundDomain,
     signal: AbortSignal,
-    ask: (call: CallOptions) => Promise<DomainAnswer<T>>,
+    question: (call: CallOptions) => Promise<DomainAnswer<T>>,
   ): Promise<DomainAnswer<T>> {
-    const what = found.domain.name;
+    const what = domain.name;
+    const limit = { signal, timeoutMs: this.#deadlineMs, what };
     try {
-      return await withDeadline((limited) => ask({ signal: limited }), { signal, timeoutMs: this.#deadlineMs, what });
+      return await withDeadline(async (limited) => question({ signal: limited }), limit);
     } catch (error) {
-      return {
-        domain: found.domain,
-        items: [],
-        errors: [VirtstatError.from(error, 'INTERNAL', `reading ${what} failed`)],
-      };
+      return { domain, items: [], errors: [VirtstatError.from(error, 'INTERNAL', `reading ${what} failed`)] };
     }
   }
 
-  async #find(options: ReadOptions): Promise<readonly ScanResult[]> {
-    const signal = this.#until(options.signal);
-    const results = await whileWanted(this.#scanned(), signal, 'the search for domains');
-    const { domains } = options;
-    if (domains === undefined) return results;
-    return results.filter(
-      (result) => 'error' in result || domains.some((wanted) => isDomainNamed(result.domain, wanted)),
-    );
+  async #find({ domains, signal }: ReadOptions): Promise<readonly SearchResult[]> {
+    const results = await this.#search.results(this.#until(signal));
+    return results.filter((result) => isFailedSource(result) || isWanted(result.domain, domains));
   }
 
-  #scanned(): Promise<readonly ScanResult[]> {
-    const startedMs = performance.now();
-    if (this.#scan === undefined || startedMs - this.#scan.startedMs > SCAN_MAX_AGE_MS) {
-      this.#scan = { startedMs, result: this.#scanAll() };
-    }
-    return this.#scan.result;
-  }
-
-  async #scanAll(): Promise<readonly ScanResult[]> {
-    const results = await Promise.all(this.#sources.map((source) => this.#scanOne(source)));
-    const found = results.flat();
-    this.#lastAnswers.retain(new Set(found.flatMap((result) => ('error' in result ? [] : [result.domain.id]))));
-    return found;
-  }
-
-  async #scanOne(source: Source): Promise<readonly ScanResult[]> {
-    const limit = {
-      signal: this.#closing.signal,
-      timeoutMs: this.#deadlineMs,
-      what: `the search for domains at ${source.uri}`,
-    };
-    try {
-      return await withDeadline((signal) => source.scan({ signal }), limit);
-    } catch (error) {
-      return [{ source: source.uri, error: VirtstatError.from(error, 'INTERNAL', `searching ${source.uri} failed`) }];
-    }
+  /** A source that could not be searched says nothing about who has gone. */
+  #forgetAbsent(results: readonly SearchResult[]): void {
+    if (results.some(isFailedSource)) return;
+    this.#lastAnswers.retain(new Set(results.flatMap((result) => ('domain' in result ? [result.domain.id] : []))));
   }
 
   #until(signal: AbortSignal | undefined): AbortSignal {
@@ -280,20 +298,26 @@ export class Registry {
   }
 }
 
-type ScanResult = FoundDomain | { readonly source: string; readonly error: VirtstatError };
+/** Asks a domain within its deadline. */
+type Attempt<T> = (question: (call: CallOptions) => Promise<DomainAnswer<T>>) => Promise<DomainAnswer<T>>;
 
 /** A source that could not be searched stands in the answer as a domain of its own, named by its URI. */
-function failedSource({ source, error }: Exclude<ScanResult, FoundDomain>): DomainAnswer<never> {
+function failedAnswer({ source, error }: FailedSource): DomainAnswer<never> {
   return { domain: { id: source, name: source, source }, items: [], errors: [error] };
 }
 
-function isYoungerThan(answer: SampleAnswer, maxAgeMs: number): boolean {
-  const oldestAllowedNs = nowNs() - BigInt(Math.round(maxAgeMs * 1e6));
-  return maxAgeMs > 0 && answer.items.every((sample) => sample.collectedAtNs >= oldestAllowedNs);
+function isWanted(domain: Domain, wanted: readonly string[] | undefined): boolean {
+  return wanted === undefined || wanted.some((name) => isDomainNamed(domain, name));
 }
 
-function neverFires(): AbortSignal {
-  return new AbortController().signal;
+function isYoungerThan({ items }: SampleAnswer, maxAgeMs: number): boolean {
+  return maxAgeMs > 0 && items.every(({ collectedAtNs }) => Number(nowNs() - collectedAtNs) <= maxAgeMs * 1e6);
+}
+
+/** A timer would take what is out of its range for a millisecond. */
+function checkDuration(name: string, ms: number): void {
+  if (ms >= 1 && ms <= MAX_TIMER_MS) return;
+  throw new VirtstatError('USAGE', `${name} must be 1 to ${MAX_TIMER_MS} milliseconds, and is ${ms}`);
 }
 
 /** Waits, or less when the signal fires. */

@@ -13,6 +13,8 @@ import type { Source } from '../model/provider.ts';
  */
 const SCHEMES: Readonly<Record<string, (uris: readonly string[]) => Promise<readonly Source[]>>> = {
   local: async (uris) => {
+    const odd = uris.find((uri) => !/^local:$/i.test(uri));
+    if (odd !== undefined) throw new VirtstatError('URI_INVALID', `${JSON.stringify(odd)} says too much; write local:`);
     const { LocalSource } = await import('./local/local-source.ts');
     return uris.slice(0, 1).map(() => new LocalSource());
   },
@@ -33,12 +35,13 @@ const SCHEMES: Readonly<Record<string, (uris: readonly string[]) => Promise<read
 const PLANNED: ReadonlySet<string> = new Set(['qemu', 'qemu+unix', 'qemu+tcp', 'qemu+tls', 'virtstat+tls', 'replay']);
 
 /**
- * Opens one source for each URI; nothing is connected or read before the first scan.
+ * Opens one source for each URI, all of `kvm+file:` together; nothing is connected or read before the first scan. A URI that is
+ * given twice is opened once: two sources would take the same monitor from each other.
  * @throws URI_INVALID, URI_UNSUPPORTED
  */
 export async function openSources(uris: readonly string[]): Promise<readonly Source[]> {
   const byScheme = new Map<string, string[]>();
-  for (const uri of uris) {
+  for (const uri of new Set(uris)) {
     const scheme = schemeOf(uri);
     byScheme.set(scheme, [...(byScheme.get(scheme) ?? []), uri]);
   }

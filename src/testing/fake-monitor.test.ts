@@ -64,6 +64,31 @@ describe('FakeMonitor', () => {
     }
   });
 
+  it('passes over a client that gave up waiting', async () => {
+    await using fake = await FakeMonitor.listen();
+    const connect = () => connectStream(fake.address, { ...options, timeoutMs: 1000 });
+    const [served, impatient] = [await connect(), await connect()];
+    for (const stream of [served, impatient]) stream.listen({ onData: () => undefined, onEnd: () => undefined });
+    await expect.poll(() => fake.openConnections).toBe(2);
+    impatient.close();
+    await expect.poll(() => fake.openConnections).toBe(1);
+    const asked = ask(fake, 'query-name');
+    await expect.poll(() => fake.openConnections).toBe(2);
+    served.close();
+    await expect(asked).resolves.toEqual({ name: 'fake' });
+    expect(fake.requests.at(-1)).toMatchObject({ command: 'query-name', connection: 3 });
+  });
+
+  it('goes on behind what it could not understand, also when both came at once', async () => {
+    await using fake = await FakeMonitor.listen();
+    const stream = await connectStream(fake.address, { ...options, timeoutMs: 1000 });
+    let heard = '';
+    stream.listen({ onData: (chunk) => (heard += new TextDecoder().decode(chunk)), onEnd: () => undefined });
+    stream.write(new TextEncoder().encode('{"execute":]}\n{"execute":"qmp_capabilities","id":7}'));
+    await expect.poll(() => heard).toContain('"id":7');
+    stream.close();
+  });
+
   it('expects the negotiation first', async () => {
     await using fake = await FakeMonitor.listen();
     const stream = await connectStream(fake.address, { ...options, timeoutMs: 1000 });

@@ -2,8 +2,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createServer as createTlsServer } from 'node:tls';
 import type { StreamAddress } from '../host/stream.ts';
-import { FrameScanner } from '../protocol/qmp/framing.ts';
 import { type JsonInput, type JsonObject, type JsonValue, parseJson, stringifyJson } from '../protocol/json/json.ts';
+import { FrameScanner } from '../protocol/qmp/framing.ts';
 import { QmpCommandError } from '../protocol/qmp/messages.ts';
 import { FAKE_COMMANDS, type FakeCommand, type FakeVm, statsCommands } from './fake-commands.ts';
 import { type FakeFault, misbehave } from './fake-faults.ts';
@@ -51,7 +51,8 @@ export class FakeMonitor {
   readonly #options: FakeMonitorOptions;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  readonly #waiting: Socket[] = [];
+  /** Who waits to be served, and which connection each is. */
+  readonly #waiting = new Map<Socket, number>();
   #served: Socket | undefined;
   #connections = 0;
 
@@ -131,16 +132,19 @@ export class FakeMonitor {
     socket.setNoDelay(true);
     socket.on('error', () => undefined);
     socket.on('close', () => this.#leave(socket));
-    if (this.#served !== undefined && this.#options.isOneClient !== false) this.#waiting.push(socket);
+    if (this.#served !== undefined && this.#options.isOneClient !== false) this.#waiting.set(socket, this.#connections);
     else this.#serve(socket, this.#connections);
   }
 
   #leave(socket: Socket): void {
     this.#sockets.delete(socket);
+    this.#waiting.delete(socket);
     if (socket !== this.#served) return;
     this.#served = undefined;
-    const next = this.#waiting.shift();
-    if (next !== undefined) this.#serve(next, this.#connections);
+    const [next] = this.#waiting;
+    if (next === undefined) return;
+    this.#waiting.delete(next[0]);
+    this.#serve(...next);
   }
 
   #serve(socket: Socket, connection: number): void {
@@ -186,13 +190,15 @@ class Client {
 
   #receive(chunk: Uint8Array): void {
     this.#scanner.push(chunk);
-    try {
-      for (let text = this.#scanner.next(); text !== undefined; text = this.#scanner.next()) {
+    for (;;) {
+      try {
+        const text = this.#scanner.next();
+        if (text === undefined) return;
         this.#answer(parseJson(text) as JsonObject);
+      } catch (error) {
+        const desc = `JSON parse error, ${error instanceof Error ? error.message : error}`;
+        this.#sendJson({ error: { class: 'GenericError', desc } });
       }
-    } catch (error) {
-      const desc = `JSON parse error, ${error instanceof Error ? error.message : error}`;
-      this.#sendJson({ error: { class: 'GenericError', desc } });
     }
   }
 

@@ -14,8 +14,14 @@ export interface Run {
 
 /** Runs the built program to its end; it is killed after 30 s. */
 export function virtstat(...args: readonly string[]): Promise<Run> {
+  return virtstatUnder([], ...args);
+}
+
+/** As {@link virtstat}, started by a command that stands before it: `setpriv`, `sh`. */
+export function virtstatUnder(launcher: readonly string[], ...args: readonly string[]): Promise<Run> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [BIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'], timeout: LIMIT_MS });
+    const [program, ...words] = [...launcher, process.execPath, BIN, ...args] as [string, ...string[]];
+    const child = spawn(program, words, { stdio: ['ignore', 'pipe', 'pipe'], timeout: LIMIT_MS });
     const run = { stdout: '', stderr: '' };
     for (const stream of ['stdout', 'stderr'] as const) {
       child[stream].setEncoding('utf8').on('data', (text: string) => (run[stream] += text));

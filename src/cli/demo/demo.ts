@@ -3,7 +3,6 @@ import type { Source } from '../../model/provider.ts';
 import { LocalSource } from '../../source/local/local-source.ts';
 import { packageFile } from '../package-file.ts';
 import { type Choice, chooseVms, type VmKind } from './choose.ts';
-import { JointSource } from './joint-source.ts';
 import { kvmRecipes } from './kvm-vms.ts';
 import { qemuRecipes } from './qemu-vms.ts';
 import { ReplaySource } from './replay.ts';
@@ -24,8 +23,8 @@ export interface Demo extends AsyncDisposable {
   /** One line for people: what is shown, and why that. */
   readonly description: string;
   /** Where their statistics come from. */
-  readonly source: Source;
-  /** Closes the source and ends the VMs; resolves when no process and no file of the demo is left. Harmless when called twice. */
+  readonly sources: readonly Source[];
+  /** Closes the sources and ends the VMs; resolves when no process and no file of the demo is left. Harmless when called twice. */
   close(): Promise<void>;
 }
 
@@ -39,12 +38,12 @@ export async function startDemo(options: DemoOptions = {}): Promise<Demo> {
   const recipes = recipesOf(choice);
   const started = await startVms(recipes, signal);
   const pids = started.map(({ process }) => process.pid);
-  const source = sourceOf(choice, pids);
+  const sources = sourcesOf(choice, pids);
   const close = async (): Promise<void> => {
-    await source.close();
+    await Promise.allSettled(sources.map((source) => source.close()));
     await endVms(started);
   };
-  return { description: describe(choice), source, close, [Symbol.asyncDispose]: close };
+  return { description: describe(choice), sources, close, [Symbol.asyncDispose]: close };
 }
 
 function recipesOf(choice: Choice): readonly Recipe[] {
@@ -53,12 +52,12 @@ function recipesOf(choice: Choice): readonly Recipe[] {
   return choice.kind === 'kvm' ? kvmRecipes(image) : [];
 }
 
-function sourceOf(choice: Choice, pids: readonly number[]): Source {
+function sourcesOf(choice: Choice, pids: readonly number[]): readonly Source[] {
   const replay = new ReplaySource(packageFile('captures/kvm'));
-  if (choice.kind === 'replay') return replay;
+  if (choice.kind === 'replay') return [replay];
   const local = new LocalSource({ pids });
   // QEMU measures nothing of a guest that it emulates: an empty table would show nobody anything.
-  return choice.kind === 'qemu' && choice.accel === 'tcg' ? new JointSource([local, replay]) : local;
+  return choice.kind === 'qemu' && choice.accel === 'tcg' ? [local, replay] : [local];
 }
 
 function describe(choice: Choice): string {

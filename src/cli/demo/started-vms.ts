@@ -1,6 +1,6 @@
-import { cancellation, withDeadline } from '../../host/deadline.ts';
+import { withDeadline } from '../../host/deadline.ts';
 import { type Guardable, type GuardedProcess, startGuarded } from '../../host/guarded-process.ts';
-import { VirtstatError } from '../../model/errors.ts';
+import { cancellation, VirtstatError } from '../../model/errors.ts';
 
 /** How many VMs the demo starts. */
 export const VM_COUNT = 2;

@@ -1,6 +1,7 @@
-import { humanize } from '../../model/scale.ts';
 import type { StatDescriptor } from '../../model/stat.ts';
+import { domainNames } from '../domain-names.ts';
 import { staleText } from '../render/query-text.ts';
+import { scaled } from '../render/scaled.ts';
 import { tableLines } from '../render/table.ts';
 import { clip, displayWidth, pad, printable } from '../render/text.ts';
 import type { Paint } from '../terminal.ts';
@@ -31,7 +32,8 @@ export function boardLines(board: Board, title: string, size: FrameSize, paint: 
 }
 
 function sectionLines({ target, columns, rows }: BoardSection, width: number, paint: Paint): string[] {
-  const labels = rows.map((row, index) => labelOf(row, rows, index));
+  const nameOf = domainNames(rows.map(({ domain }) => domain));
+  const labels = rows.map((row, index) => nameOf(row.domain) + objectOf(row, rows, index)).map(printable);
   const labelWidth = Math.max(...[target, ...labels].map(displayWidth));
   const [trend] = columns;
   const shown = fitting(columns, width - labelWidth - (trend === undefined ? 0 : 14));
@@ -65,16 +67,15 @@ function fitting(columns: readonly StatDescriptor[], room: number): readonly Sta
   });
 }
 
-/** The domain, and which of its objects: by number where there are several, since paths are long. */
-function labelOf({ domain, sample }: BoardRow, rows: readonly BoardRow[], index: number): string {
+/** Which object of its domain a row is about: by number where there are several, since paths are long. */
+function objectOf({ domain, sample }: BoardRow, rows: readonly BoardRow[], index: number): string {
   const first = rows.findIndex((row) => row.domain.id === domain.id && row.sample.provider === sample.provider);
-  const object = sample.path === undefined ? '' : ` #${index - first}`;
-  return printable(`${domain.name}${object}`);
+  return sample.path === undefined ? '' : ` #${index - first}`;
 }
 
 function rateCell({ rates }: BoardRow, stat: StatDescriptor): string {
   const rate = rates.get(stat.name)?.at(-1);
-  return pad(rate === undefined ? '-' : humanize(rate, stat, '/s'), RATE_WIDTH, 'right');
+  return pad(rate === undefined ? '-' : scaled(rate, stat, '/s'), RATE_WIDTH, 'right');
 }
 
 function rowLine(line: string, row: BoardRow | undefined, width: number, paint: Paint): string {

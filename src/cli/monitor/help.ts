@@ -1,4 +1,4 @@
-import { INFO_STATS_HELP } from '../../protocol/hmp/command-line.ts';
+import { INFO_STATS_HELP, unknownCommand } from '../../protocol/hmp/command-line.ts';
 
 /** The help line of each command, in QEMU's form `name arguments -- what it does`. */
 const COMMANDS: Readonly<Record<string, string>> = {
@@ -14,6 +14,7 @@ const TOPICS: Readonly<Record<string, string>> = {
   stats: INFO_STATS_HELP,
   status: 'info status  -- show the current VM status (running|paused)',
   uuid: 'info uuid  -- show the current VM UUID',
+  version: 'info version  -- show the version of QEMU',
 };
 
 /** The commands of the monitor. */
@@ -22,14 +23,14 @@ export const MONITOR_COMMANDS: readonly string[] = Object.keys(COMMANDS);
 /** What `info` can show. */
 export const INFO_TOPICS: readonly string[] = Object.keys(TOPICS);
 
-/** The lines of `help`, for everything, for a command, or for `info` and one of its topics. Nothing for what does not exist. */
+/** The lines of `help`, for everything, for a command, or for `info` and one of its topics. */
 export function helpText(about: string): readonly string[] {
   const [word = '', topic] = about.split(/\s+/);
   if (word === '') return Object.values(COMMANDS);
-  if (word !== 'info') return linesFor(COMMANDS, word);
-  return topic === undefined ? Object.values(TOPICS) : linesFor(TOPICS, topic);
+  if (word !== 'info') return [lineFor(COMMANDS, word, word)];
+  return topic === undefined ? Object.values(TOPICS) : [lineFor(TOPICS, topic, `info ${topic}`)];
 }
 
-function linesFor(table: Readonly<Record<string, string>>, word: string): readonly string[] {
-  return Object.hasOwn(table, word) ? [table[word] as string] : [];
+function lineFor(table: Readonly<Record<string, string>>, word: string, command: string): string {
+  return (Object.hasOwn(table, word) ? table[word] : undefined) ?? unknownCommand(command);
 }

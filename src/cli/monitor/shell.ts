@@ -1,6 +1,7 @@
 import type { Domain } from '../../model/domain.ts';
 import { VirtstatError } from '../../model/errors.ts';
 import type { StatsFilter } from '../../model/filter.ts';
+import type { Sample } from '../../model/sample.ts';
 import {
   INVALID_CPU_INDEX,
   type InfoStatsArguments,
@@ -8,10 +9,11 @@ import {
   QEMU_WORDS,
   unknownCommand,
 } from '../../protocol/hmp/command-line.ts';
-import type { SampleAnswer } from '../../registry/answer.ts';
 import type { Registry } from '../../registry/registry.ts';
 import { messageOf } from '../exit.ts';
 import { cpuPaths, infoStatsText } from '../info-stats.ts';
+import { printable } from '../render/text.ts';
+import { answerOf } from '../select.ts';
 import { completeStatsArgument, type Vocabulary, vocabularyOf } from '../vocabulary.ts';
 import { helpText, INFO_TOPICS, MONITOR_COMMANDS } from './help.ts';
 
@@ -25,20 +27,26 @@ export interface MonitorAnswer {
 /** What `info uuid` prints for a machine without one. */
 const NO_UUID = '00000000-0000-0000-0000-000000000000';
 
+/** A whole number as C's strtoull() takes it, and what stands behind it. */
+const C_INTEGER = /^(-?)(0x[\da-f]+|0[0-7]*|[1-9]\d*)(.*)$/i;
+
+/** QEMU's monitor reads the index of a CPU as an integer of 32 bits. */
+const MAX_CPU_INDEX = 0xffff_ffff;
+
 /**
  * A session with one domain that answers as QEMU's human monitor does, line by line: same words, same texts. It keeps the
  * chosen CPU. Errors are text, as there.
  */
 export class MonitorShell {
   readonly #registry: Registry;
-  readonly #domains: readonly string[];
+  readonly #domain: Domain;
   readonly #signal: AbortSignal;
   #cpu = 0;
   #vocabulary: Vocabulary | undefined;
 
   constructor(registry: Registry, domain: Domain, signal: AbortSignal) {
     this.#registry = registry;
-    this.#domains = [domain.uuid ?? domain.name];
+    this.#domain = domain;
     this.#signal = signal;
   }
 
@@ -75,7 +83,7 @@ export class MonitorShell {
   async #run(command: string): Promise<MonitorAnswer> {
     const { word, rest } = splitWord(command);
     if (word === 'quit' || word === 'q') {
-      return rest === '' ? { text: '', quits: true } : say(...extraneous('quit|q', 'quit'));
+      return rest === '' ? { text: '', quits: true } : say(...extraneous('quit|q', word));
     }
     if (word === 'help' || word === '?') return say(...helpText(rest));
     if (word === 'cpu') return say(...(await this.#chooseCpu(rest)));
@@ -85,23 +93,23 @@ export class MonitorShell {
     if (topic === 'stats') return { text: await this.#infoStats(argument), quits: false };
     if (!INFO_TOPICS.includes(topic)) return say(unknownCommand(`info ${topic}`));
     if (argument !== '') return say(...extraneous(topic, `info ${topic}`));
-    return say(...(await this.#info(topic)));
+    // What the VM is called is its owner's choice.
+    return say(...(await this.#info(topic)).map(printable));
   }
 
   async #infoStats(argument: string): Promise<string> {
-    const answers = await this.#registry.schemas(this.#read());
-    const schemas = answers.flatMap(({ items }) => items);
+    const { items: schemas, errors } = answerOf(this.#domain, await this.#registry.schemas(this.#read()));
     const parsed = parseInfoStatsArguments(argument, {
       targets: [...QEMU_WORDS.targets, ...schemas.map(({ target }) => target)],
       providers: [...QEMU_WORDS.providers, ...schemas.map(({ provider }) => provider)],
     });
     if (!parsed.ok) return lines(parsed.lines);
-    const [failure] = answers.flatMap(({ errors }) => errors);
-    if (failure !== undefined) throw failure;
     const asked = parsed.value;
     const providers = schemas.filter(({ target }) => target === asked.target).map(({ provider }) => provider);
+    // What fails for another target is of no interest here.
+    if (providers.length === 0 && errors.length > 0) throw errors[0];
     const filter = filterOf(asked, providers);
-    const samples = (await this.#query(filter)).flatMap(({ items }) => items);
+    const samples = await this.#query(filter);
     return infoStatsText(samples, { filter, schemas, providerAsked: asked.provider !== undefined, cpu: this.#cpu });
   }
 
@@ -113,37 +121,39 @@ export class MonitorShell {
     const domain = await this.#describe();
     if (topic === 'name') return [domain.name];
     if (topic === 'uuid') return [domain.uuid ?? NO_UUID];
+    if (topic === 'version') return [versionLine(domain)];
     return [statusLine(domain)];
   }
 
   async #chooseCpu(argument: string): Promise<readonly string[]> {
-    if (argument === '') return ['unexpected end of expression', 'Try "help cpu" for more information'];
-    if (!/^-?\d+$/.test(argument)) {
-      const wrong = /[^\d-]/.exec(argument)?.[0] ?? argument.charAt(0);
-      return [`invalid char '${wrong}' in expression`, 'Try "help cpu" for more information'];
+    const hint = 'Try "help cpu" for more information';
+    const { word: typed, rest } = splitWord(argument);
+    const [, sign, digits = '', behind = ''] = C_INTEGER.exec(typed) ?? [];
+    const wrong = typed.replace(/^-/, '').charAt(0);
+    if (wrong === '') return ['unexpected end of expression', hint];
+    if (digits === '') return [`invalid char '${wrong}' in expression`, hint];
+    if (behind + rest !== '') return extraneous('cpu', 'cpu');
+    const index = /^0\d/.test(digits) ? Number.parseInt(digits, 8) : Number(digits);
+    if (sign === '-' ? index > 0 : index > MAX_CPU_INDEX) {
+      return ["'cpu' has failed: integer is for 32-bit values", hint];
     }
-    const index = Number(argument);
-    if (index < 0 || index >= (await this.#cpus()).length) return [INVALID_CPU_INDEX];
+    if (index >= (await this.#cpus()).length) return [INVALID_CPU_INDEX];
     this.#cpu = index;
     return [];
   }
 
   async #cpus(): Promise<readonly string[]> {
-    const answers = await this.#query({ target: 'vcpu' });
-    return cpuPaths(answers.flatMap(({ items }) => items));
+    return cpuPaths(await this.#query({ target: 'vcpu' }));
   }
 
-  async #query(filter: StatsFilter): Promise<readonly SampleAnswer[]> {
-    const answers = await this.#registry.query(filter, this.#read());
-    const [error] = answers.flatMap(({ errors }) => errors);
-    if (error !== undefined) throw error;
-    return answers;
+  async #query(filter: StatsFilter): Promise<readonly Sample[]> {
+    const { items, errors } = answerOf(this.#domain, await this.#registry.query(filter, this.#read()));
+    if (errors.length > 0) throw errors[0];
+    return items;
   }
 
   async #describe(): Promise<Domain> {
-    const [answer] = await this.#registry.list(this.#read());
-    if (answer === undefined) throw new VirtstatError('DOMAIN_GONE', 'the virtual machine has exited');
-    return answer.domain;
+    return answerOf(this.#domain, await this.#registry.list(this.#read())).domain;
   }
 
   /** Schemas do not change while a VM lives, so completion asks once. */
@@ -156,7 +166,7 @@ export class MonitorShell {
   }
 
   #read(): { readonly domains: readonly string[]; readonly signal: AbortSignal } {
-    return { domains: this.#domains, signal: this.#signal };
+    return { domains: [this.#domain.id], signal: this.#signal };
   }
 }
 
@@ -172,6 +182,13 @@ function statusLine({ state }: Domain): string {
     throw new VirtstatError('NOTHING_MATCHED', 'the run state is not known: no monitor can be asked');
   if (state === 'running') return 'VM status: running';
   return state === 'paused' ? 'VM status: paused' : `VM status: paused (${state})`;
+}
+
+/** Version and package stand side by side, as QEMU prints them. */
+function versionLine({ vmm }: Domain): string {
+  if (vmm === undefined)
+    throw new VirtstatError('NOTHING_MATCHED', 'the version is not known: no monitor can be asked');
+  return `${vmm.version}${vmm.package ?? ''}`;
 }
 
 function extraneous(command: string, help: string): readonly string[] {

@@ -25,10 +25,21 @@ const sample: Sample = {
 const stats =
   '"stats":[{"name":"max","value":18446744073709551615},{"name":"flag","value":false},{"name":"hist","value":[0,9007199254740993]}]';
 
+it('a document cannot steer a terminal, and means what it says', () => {
+  const value = ['\u001b[2J \u009b2J \u007f \u202e', 'Müller 虚拟'];
+  const text = document(value);
+  expect(text).toBe('["\\u001b[2J \\u009b2J \\u007f \\u202e","Müller 虚拟"]\n');
+  expect(JSON.parse(text)).toEqual(value);
+});
+
 describe('the time', () => {
   it('has nine digits behind the second, in UTC', () => {
     expect(timestamp(0n)).toBe('1970-01-01T00:00:00.000000000Z');
     expect(timestamp(1_795_262_400_123_456_789n)).toBe('2026-11-21T12:00:00.123456789Z');
+    expect(timestamp(-1n)).toBe('1969-12-31T23:59:59.999999999Z');
+    expect(timestamp(-500_000_000_000_000_000n)).toBe('1954-02-26T23:06:40.000000000Z');
+    expect(timestamp(2n ** 90n)).toBe('9999-12-31T23:59:59.999999999Z');
+    expect(timestamp(-(2n ** 90n))).toBe('0000-01-01T00:00:00.000000000Z');
   });
 });
 

@@ -1,6 +1,6 @@
 import { type Bucket, bucketBounds, percentile, totalCount } from '../../model/histogram.ts';
-import { humanize } from '../../model/scale.ts';
 import type { StatDescriptor } from '../../model/stat.ts';
+import { scaled } from './scaled.ts';
 import { tableLines } from './table.ts';
 
 /** Columns of the longest bar. */
@@ -40,7 +40,7 @@ export function histogramLines(stat: StatDescriptor, counts: readonly bigint[], 
 
 /** The bounds of a bucket in human units: `[16.78 ms, 33.55 ms)`; the last one's upper bound is infinite. */
 export function boundsText({ low, high }: Bucket, stat: StatDescriptor): string {
-  return `[${humanize(low, stat)}, ${high === undefined ? '∞' : humanize(high, stat)})`;
+  return `[${scaled(low, stat)}, ${high === undefined ? '∞' : scaled(high, stat)})`;
 }
 
 function largest(counts: readonly bigint[]): bigint {

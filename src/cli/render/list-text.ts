@@ -4,7 +4,7 @@ import type { Paint } from '../terminal.ts';
 import { tableLines } from './table.ts';
 import { printable } from './text.ts';
 
-const HEADER = ['NAME', 'UUID', 'STATE', 'VCPUS', 'PID', 'SOURCE', 'READABLE'];
+const HEADER = ['NAME', 'UUID', 'STATE', 'VCPUS', 'PID', 'VMM', 'SOURCE', 'READABLE'];
 const UNKNOWN = '-';
 
 /** A table of domains; below each, indented, what cannot be read of it and why. */
@@ -18,14 +18,21 @@ export function listText(answers: readonly ListAnswer[], paint: Paint): string {
   return `${[paint('bold', header), ...blocks].join('\n')}\n`;
 }
 
-function domainRow({ name, uuid, state, vcpus, pid, source }: Domain, items: readonly Availability[]): string[] {
+function domainRow({ name, uuid, state, vcpus, pid, vmm, source }: Domain, items: readonly Availability[]): string[] {
   const readable = items
     .filter(({ available }) => available)
     .map(({ provider, target, via }) => `${provider} ${target} (${via})`)
     .join(', ');
-  return [name, uuid, state, vcpus, pid, source, readable === '' ? undefined : readable].map((cell) =>
-    printable(String(cell ?? UNKNOWN)),
-  );
+  return [
+    name,
+    uuid,
+    state,
+    vcpus,
+    pid,
+    vmm && `${vmm.name} ${vmm.version}`,
+    source,
+    readable === '' ? undefined : readable,
+  ].map((cell) => printable(String(cell ?? UNKNOWN)));
 }
 
 function reasonLines(items: readonly Availability[], paint: Paint): string[] {

@@ -1,12 +1,13 @@
 import type { Growth, GrowthByName } from '../../model/growth.ts';
 import type { Sample, StatEntry } from '../../model/sample.ts';
-import { humanize } from '../../model/scale.ts';
 import { isHistogram, type StatDescriptor } from '../../model/stat.ts';
 import type { SampleAnswer } from '../../registry/answer.ts';
+import { domainNames } from '../domain-names.ts';
 import type { DescriptorsByName, SchemaBook } from '../schema-book.ts';
 import type { Paint } from '../terminal.ts';
 import { histogramLines, histogramSummary } from './histogram.ts';
 import type { Growths } from './query-document.ts';
+import { scaled } from './scaled.ts';
 import { tableLines } from './table.ts';
 import { displayWidth, pad, printable } from './text.ts';
 
@@ -25,17 +26,18 @@ const INDENT = '  ';
 
 /** Samples for people: a block for each object with its stats in the schema's order, values in human units. */
 export function queryText(answers: readonly SampleAnswer[], view: QueryView): string {
+  const nameOf = domainNames(answers.map(({ domain }) => domain));
   return answers
-    .flatMap(({ domain, items }) => items.map((sample) => sampleText(sample, view.book.of(domain, sample), view)))
+    .flatMap(({ domain, items }) =>
+      items.map((sample) => {
+        const lines = statLines(sample, view.book.of(domain, sample), view);
+        return `${[title(nameOf(domain), sample, view.paint), ...lines].join('\n')}\n`;
+      }),
+    )
     .join('\n');
 }
 
-function sampleText(sample: Sample, descriptors: DescriptorsByName, view: QueryView): string {
-  const lines = statLines(sample, descriptors, view);
-  return `${[title(sample, view.paint), ...lines].join('\n')}\n`;
-}
-
-function title({ domain, provider, target, path, via, stale }: Sample, paint: Paint): string {
+function title(domain: string, { provider, target, path, via, stale }: Sample, paint: Paint): string {
   const about = [provider, target, ...(path === undefined ? [] : [path]), `(${via})`].join(' ');
   const head = `${paint('bold', printable(domain))}  ${paint('dim', printable(about))}`;
   return stale === undefined ? head : `${head}  ${paint('yellow', staleText(stale))}`;
@@ -43,7 +45,7 @@ function title({ domain, provider, target, path, via, stale }: Sample, paint: Pa
 
 /** Since when a value is old, and why. */
 export function staleText({ ageNs, reason }: NonNullable<Sample['stale']>): string {
-  return `${humanize(ageNs, { unit: 'seconds', base: 10, exponent: -9 })} old: ${printable(reason)}`;
+  return `${scaled(ageNs, { unit: 'seconds', base: 10, exponent: -9 })} old: ${printable(reason)}`;
 }
 
 function statLines(sample: Sample, descriptors: DescriptorsByName, view: QueryView): string[] {
@@ -86,9 +88,9 @@ function shownStat(
   if (typeof value === 'boolean') return { cells: [...cells, value ? 'yes' : 'no'], below: [] };
   if (typeof value === 'bigint') {
     const rate = growths === undefined || stat.type !== 'cumulative' ? [] : [rateText(growth, stat, paint)];
-    return { cells: [...cells, humanize(value, stat), ...rate], below: [] };
+    return { cells: [...cells, scaled(value, stat), ...rate], below: [] };
   }
-  if (!isHistogram(stat)) return { cells: [...cells, value.map((one) => humanize(one, stat)).join(', ')], below: [] };
+  if (!isHistogram(stat)) return { cells: [...cells, value.map((one) => scaled(one, stat)).join(', ')], below: [] };
   if (growths === undefined) return buckets(cells, stat, value, '');
   if (growth === undefined || typeof growth.delta === 'bigint') return { cells: [...cells, NO_GROWTH], below: [] };
   return buckets(cells, stat, growth.delta, `${rateText(growth, { exponent: 0 }, paint)}: `);
@@ -106,6 +108,6 @@ export function rateText(
   paint: Paint,
 ): string {
   if (growth === undefined) return NO_GROWTH;
-  const text = `${growth.rate > 0 ? '+' : ''}${humanize(growth.rate, scale, '/s')}`;
+  const text = `${growth.rate > 0 ? '+' : ''}${scaled(growth.rate, scale, '/s')}`;
   return growth.reset ? `${text} ${paint('yellow', '(reset)')}` : text;
 }

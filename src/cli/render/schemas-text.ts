@@ -1,6 +1,7 @@
 import type { Schema, StatDescriptor } from '../../model/stat.ts';
 import { unitText } from '../../protocol/hmp/unit-text.ts';
 import type { SchemaAnswer } from '../../registry/answer.ts';
+import { domainNames } from '../domain-names.ts';
 import type { Paint } from '../terminal.ts';
 import { tableLines } from './table.ts';
 import { printable } from './text.ts';
@@ -9,12 +10,13 @@ const HEADER = ['NAME', 'TYPE', 'UNIT', 'BUCKETS'];
 
 /** A table for each schema; one that several domains share stands there once and names them. */
 export function schemasText(answers: readonly SchemaAnswer[], paint: Paint): string {
+  const nameOf = domainNames(answers.map(({ domain }) => domain));
   const blocks = new Map<string, { schema: Schema; domains: string[] }>();
   for (const { domain, items } of answers) {
     for (const schema of items) {
       const key = JSON.stringify(schema);
       const block = blocks.get(key) ?? { schema, domains: [] };
-      block.domains.push(domain.name);
+      block.domains.push(nameOf(domain));
       blocks.set(key, block);
     }
   }

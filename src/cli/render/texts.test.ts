@@ -7,6 +7,7 @@ import { plainPaint } from '../terminal.ts';
 import { histogramLines, histogramSummary } from './histogram.ts';
 import { listText } from './list-text.ts';
 import { queryText } from './query-text.ts';
+import { scaled } from './scaled.ts';
 import { schemasText } from './schemas-text.ts';
 import { tableLines } from './table.ts';
 import { clip, displayWidth, pad, printable } from './text.ts';
@@ -34,6 +35,10 @@ describe('text for a terminal', () => {
     expect(clip('abcdef', 4)).toBe('abc…');
     expect(clip('虚拟机', 4)).toBe('虚…');
   });
+});
+
+it('a unit that is none of ours cannot steer the terminal', () => {
+  expect(scaled(5n, { unit: '\u001b[2J', exponent: 0 })).toBe('5 \\x1b[2J');
 });
 
 describe('a table', () => {
@@ -138,7 +143,10 @@ describe('the text of query', () => {
 
   it('says since when and why a value is old, and keeps escape sequences out', () => {
     const stale = { ageNs: 4_200_000_000n, code: 'TIMEOUT', reason: 'no\u0007answer' };
-    const text = queryText([{ domain, items: [{ ...sample, domain: 'a\u001b', stale, stats: [] }], errors: [] }], view);
+    const text = queryText(
+      [{ domain: { ...domain, name: 'a\u001b' }, items: [{ ...sample, stale, stats: [] }], errors: [] }],
+      view,
+    );
     expect(text).toBe('a\\x1b  kvm vcpu /machine/x (qmp)  4.2 s old: no\\x07answer\n');
   });
 });
@@ -149,10 +157,15 @@ describe('the text of list', () => {
       { provider: 'kvm', target: 'vm', via: 'qmp', available: true },
       { provider: 'kvm', target: 'vcpu', via: 'kvm-file', available: false, reason: 'no file is kept' },
     ];
-    expect(listText([{ domain: { ...domain, vcpus: 2 }, items, errors: [] }], plainPaint)).toBe(
+    expect(
+      listText(
+        [{ domain: { ...domain, vcpus: 2, vmm: { name: 'QEMU', version: '7.2.22' } }, items, errors: [] }],
+        plainPaint,
+      ),
+    ).toBe(
       [
-        'NAME   UUID  STATE  VCPUS  PID  SOURCE  READABLE',
-        'lab-1  -     -          2    -  local:  kvm vm (qmp)',
+        'NAME   UUID  STATE  VCPUS  PID  VMM          SOURCE  READABLE',
+        'lab-1  -     -          2    -  QEMU 7.2.22  local:  kvm vm (qmp)',
         '  no kvm vcpu: no file is kept',
         '',
       ].join('\n'),

@@ -2,6 +2,8 @@ import type { Argument, RootCommand } from '@bomb.sh/tab';
 import type { Command } from 'commander';
 import { Registry } from '../../registry/registry.ts';
 import { openSources } from '../../source/open.ts';
+import { SHELLS, type Shell } from '../arguments.ts';
+import { BASH_COMPLETION } from '../bash-completion.ts';
 import { EXIT, type ExitStatus } from '../exit.ts';
 import { buildProgram } from '../program.ts';
 import { urisOf } from '../session.ts';
@@ -10,13 +12,16 @@ import { completeStatsArgument, type Vocabulary, vocabularyOf } from '../vocabul
 /** How long the host may take to say what it has, in milliseconds: a person waits for the answer with a key pressed. */
 const LIMIT_MS = 300;
 
+/** What no shell takes for anything but itself: names of VMs may be anybody's. */
+const PLAIN = /^[\p{L}\p{N}_@%+=:,./-]+$/u;
+
 /** The verbs whose arguments are target, names and provider. */
 const STATS_VERBS = ['query', 'info stats'];
 
 /** `virtstat completion SHELL`: the script that makes the shell ask `virtstat complete`. */
-export async function printCompletionScript(shell: string): Promise<ExitStatus> {
-  const root = await describeProgram();
-  root.setup('virtstat', 'virtstat', shell);
+export async function printCompletionScript(shell: Shell): Promise<ExitStatus> {
+  if (shell === 'bash') process.stdout.write(BASH_COMPLETION);
+  else (await describeProgram()).setup('virtstat', 'virtstat', shell);
   return EXIT.done;
 }
 
@@ -34,6 +39,7 @@ export async function completeWords(words: readonly string[]): Promise<ExitStatu
     offer(options.get('target'), host.vocabulary.targets);
     offer(options.get('provider'), [...new Set([...host.vocabulary.providers.values()].flat())]);
   }
+  for (const argument of root.commands.get('completion')?.arguments.values() ?? []) offer(argument, SHELLS);
   root.parse([...words]);
   return EXIT.done;
 }
@@ -63,9 +69,9 @@ async function askHost(words: readonly string[]): Promise<Host> {
     registry = new Registry(await openSources(urisOf(connect.length === 0 ? {} : { connect })), {
       deadlineMs: LIMIT_MS,
     });
-    const answers = await registry.schemas({ signal });
+    const [{ domains }, answers] = await Promise.all([registry.find({ signal }), registry.schemas({ signal })]);
     return {
-      domains: answers.filter(({ domain }) => domain.name !== domain.source).map(({ domain }) => domain.name),
+      domains: [...new Set(domains.map(({ name }) => name))],
       vocabulary: vocabularyOf(answers.flatMap(({ items }) => items)),
     };
   } catch {
@@ -105,6 +111,6 @@ function argumentsAfter(words: readonly string[], verb: string): readonly string
 function offer(taker: Pick<Argument, 'handler'> | { handler?: unknown } | undefined, words: readonly string[]): void {
   if (taker === undefined) return;
   taker.handler = (complete: (value: string, description: string) => void): void => {
-    for (const word of words) complete(word, '');
+    for (const word of words.filter((each) => PLAIN.test(each))) complete(word, '');
   };
 }

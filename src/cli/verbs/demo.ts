@@ -27,7 +27,7 @@ export async function demo(options: DemoArguments): Promise<ExitStatus> {
   const signal = AbortSignal.any([untilStopped(terminal), whenParentGone()]);
   try {
     await using vms = await startDemo({ signal, ...(options.vms !== undefined && { vms: options.vms }) });
-    const registry = new Registry([vms.source], options.timeout === undefined ? {} : { deadlineMs: options.timeout });
+    const registry = new Registry(vms.sources, options.timeout === undefined ? {} : { deadlineMs: options.timeout });
     const title = `virtstat demo: ${vms.description}`;
     if (terminal.isInteractive) {
       await showLive({ registry, title, intervalMs: DEFAULT_INTERVAL_MS, signal, paint: terminal.paint });

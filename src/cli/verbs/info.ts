@@ -1,7 +1,7 @@
 import { parseNames } from '../../protocol/hmp/command-line.ts';
 import { EXIT, type ExitStatus } from '../exit.ts';
 import { infoStatsText } from '../info-stats.ts';
-import { requireOneDomain, resolve } from '../select.ts';
+import { answerOf, requireOneDomain } from '../select.ts';
 import { type GlobalOptions, withSession } from '../session.ts';
 
 /** What `info stats` takes. */
@@ -17,18 +17,18 @@ export interface InfoStatsOptions extends GlobalOptions {
 export function infoStats(options: InfoStatsOptions): Promise<ExitStatus> {
   return withSession(options, async ({ registry, terminal }) => {
     const { target, names, provider, domain: domains, cpu = 0 } = options;
-    const read = { signal: terminal.gone, ...(domains && { domains }) };
+    const { gone: signal } = terminal;
+    const domain = await requireOneDomain(registry, { signal, ...(domains && { domains }) });
+    const read = { signal, domains: [domain.id] };
     const list = names === undefined ? undefined : parseNames(names);
     const request = { target, ...(list && { names: list }), ...(provider !== undefined && { provider }) };
-    const { filter, schemas } = await resolve(registry, request, read);
-    const described = await requireOneDomain(registry, schemas, read);
-    const [failure] = described.errors;
-    if (filter === undefined) throw failure;
-    const [answer] = await registry.query(filter, read);
-    const [error] = answer?.errors ?? [];
-    if (error !== undefined) throw error;
+    const { filter, schemas } = await registry.check(request, read);
+    const described = answerOf(domain, schemas);
+    if (filter === undefined) throw described.errors[0];
+    const { items, errors } = answerOf(domain, await registry.query(filter, read));
+    if (errors.length > 0) throw errors[0];
     const view = { filter, schemas: described.items, providerAsked: provider !== undefined, cpu };
-    const text = infoStatsText(answer?.items ?? [], view);
+    const text = infoStatsText(items, view);
     terminal.out(text);
     return text === '' ? EXIT.nothingMatched : EXIT.done;
   });

@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline';
 import { historyPath, readHistory, writeHistory } from '../../host/history-file.ts';
 import { EXIT, type ExitStatus } from '../exit.ts';
 import { MonitorShell } from '../monitor/shell.ts';
+import { printable } from '../render/text.ts';
 import { requireOneDomain } from '../select.ts';
 import { type GlobalOptions, type Session, withSession } from '../session.ts';
 
@@ -21,7 +22,7 @@ export function monitor(options: MonitorOptions): Promise<ExitStatus> {
     const { registry, terminal } = session;
     const { domain: domains } = options;
     const read = { signal: terminal.gone, ...(domains && { domains }) };
-    const { domain } = await requireOneDomain(registry, await registry.list(read), read);
+    const domain = await requireOneDomain(registry, read);
     await talk(new MonitorShell(registry, domain, terminal.gone), session);
     return EXIT.done;
   });
@@ -50,11 +51,15 @@ async function talk(shell: MonitorShell, { terminal }: Session): Promise<void> {
   });
   prompt.on('history', (history) => writeHistory(path, history.toReversed(), HISTORY_LIMIT));
   if (isPrompting) prompt.prompt();
+  let hasQuit = false;
   for await (const line of prompt) {
     const { text, quits } = await shell.answer(line);
-    terminal.out(text);
+    terminal.out(isPrompting ? text.split('\n').map(printable).join('\n') : text);
+    hasQuit = quits;
     if (quits || terminal.gone.aborted) break;
     if (isPrompting) prompt.prompt();
   }
   prompt.close();
+  // Ctrl-C and Ctrl-D leave the cursor behind the prompt.
+  if (isPrompting && !hasQuit) terminal.out('\n');
 }

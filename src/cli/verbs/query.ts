@@ -8,7 +8,7 @@ import { DEFAULT_INTERVAL_MS } from '../arguments.ts';
 import { EXIT, type ExitStatus, statusOfAnswers } from '../exit.ts';
 import { document } from '../render/json.ts';
 import { queryDocument } from '../render/query-document.ts';
-import { requireDomains, resolve, warnErrors, withoutItems } from '../select.ts';
+import { warnErrors, withoutItems } from '../select.ts';
 import { type GlobalOptions, type Session, untilStopped, withSession } from '../session.ts';
 
 /** What `query` takes. */
@@ -55,6 +55,7 @@ export function query(options: QueryVerbOptions): Promise<ExitStatus> {
  */
 async function openQuery(registry: Registry, options: QueryVerbOptions, read: QueryOptions): Promise<Opening> {
   const request = requestOf(options);
+  await registry.find(read);
   if (request.names === undefined && request.provider === undefined) {
     const filter = { target: request.target, ...(request.paths && { paths: request.paths }) };
     const needsSchemas = !options.json || options.rate === true;
@@ -62,11 +63,12 @@ async function openQuery(registry: Registry, options: QueryVerbOptions, read: Qu
       registry.query(filter, read),
       needsSchemas ? registry.schemas({ ...read, target: request.target }) : undefined,
     ]);
-    await requireDomains(registry, answers, read);
     if (answers.some(({ items }) => items.length > 0)) return { filter, answers, schemas };
-    if (answers.some(({ errors }) => errors.length > 0)) return { filter, answers, schemas };
+    // Where nobody could be asked, nobody knows whether the target is right.
+    const allFailed = answers.length > 0 && answers.every(({ errors }) => errors.length > 0);
+    if (allFailed) return { filter, answers, schemas };
   }
-  const { filter, schemas } = await resolve(registry, request, read);
+  const { filter, schemas } = await registry.check(request, read);
   const answers = filter === undefined ? withoutItems(schemas) : await registry.query(filter, read);
   if (filter !== undefined) await requireMatch(registry, request, filter, answers, read);
   return { filter, answers, schemas };
@@ -88,14 +90,17 @@ function requestOf({ target, names, provider, path }: QueryVerbOptions): Request
  */
 async function requireMatch(
   registry: Registry,
-  { paths }: Request,
+  { names, paths }: Request,
   filter: StatsFilter,
   answers: readonly SampleAnswer[],
   read: QueryOptions,
 ): Promise<void> {
   if (answers.some(({ items, errors }) => items.length > 0 || errors.length > 0)) return;
-  if (paths === undefined)
-    throw new VirtstatError('NOTHING_MATCHED', `no stat of target ${filter.target} was asked for`);
+  if (paths === undefined) {
+    const kind = `of target ${filter.target}`;
+    const message = names?.length === 0 ? `no stat ${kind} was asked for` : `no domain has an object ${kind}`;
+    throw new VirtstatError('NOTHING_MATCHED', message);
+  }
   const everything = await registry.query({ target: filter.target }, read);
   const known = everything.flatMap(({ items }) => items.flatMap(({ path }) => path ?? []));
   const near = paths.flatMap((path) => nearest(path, known));

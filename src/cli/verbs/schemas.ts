@@ -1,10 +1,10 @@
 import type { SchemaAnswer } from '../../registry/answer.ts';
-import { checkWord } from '../../registry/check.ts';
+import { selectSchemas } from '../../registry/check.ts';
 import { type ExitStatus, statusOfAnswers } from '../exit.ts';
 import { document } from '../render/json.ts';
 import { schemasDocument } from '../render/schemas-document.ts';
 import { schemasText } from '../render/schemas-text.ts';
-import { requireDomains, warnErrors } from '../select.ts';
+import { warnErrors } from '../select.ts';
 import { type GlobalOptions, withSession } from '../session.ts';
 
 /** What `schemas` takes. */
@@ -20,8 +20,8 @@ export function schemas(options: SchemasOptions): Promise<ExitStatus> {
   return withSession(options, async ({ registry, terminal }) => {
     const { domain: domains } = options;
     const read = { signal: terminal.gone, ...(domains && { domains }) };
+    await registry.find(read);
     const everything = await registry.schemas(read);
-    await requireDomains(registry, everything, read);
     const answers = select(everything, options);
     terminal.out(options.json ? document(schemasDocument(answers)) : schemasText(answers, terminal.paint));
     warnErrors(answers, terminal);
@@ -37,26 +37,9 @@ export function schemas(options: SchemasOptions): Promise<ExitStatus> {
  * Keeps what was asked for.
  * @throws UNKNOWN_TARGET, UNKNOWN_PROVIDER
  */
-function select(answers: readonly SchemaAnswer[], { target, provider }: SchemasOptions): readonly SchemaAnswer[] {
+function select(answers: readonly SchemaAnswer[], choice: SchemasOptions): readonly SchemaAnswer[] {
   const all = answers.flatMap(({ items }) => items);
   if (all.length === 0) return answers;
-  if (target !== undefined) {
-    checkWord(
-      'UNKNOWN_TARGET',
-      'target',
-      target,
-      all.map((schema) => schema.target),
-    );
-  }
-  const ofTarget = all.filter((schema) => target === undefined || schema.target === target);
-  if (provider !== undefined) {
-    checkWord(
-      'UNKNOWN_PROVIDER',
-      target === undefined ? 'provider' : `provider of target ${target}`,
-      provider,
-      ofTarget.map((schema) => schema.provider),
-    );
-  }
-  const wanted = new Set(ofTarget.filter((schema) => provider === undefined || schema.provider === provider));
+  const wanted = new Set(selectSchemas(all, choice));
   return answers.map((answer) => ({ ...answer, items: answer.items.filter((schema) => wanted.has(schema)) }));
 }

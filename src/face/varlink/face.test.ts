@@ -80,7 +80,7 @@ const warnings: string[] = [];
 
 function readerOf(all: Registry): Reader {
   return {
-    domains: async (options) => (await all.find(options)).map(({ domain }) => domain),
+    domains: async (options) => (await all.present(options)).map(({ domain }) => domain),
     list: (options) => all.list(options),
     schemas: (options) => all.schemas(options),
     query: (filter, options) => all.query(filter, options),

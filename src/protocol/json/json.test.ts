@@ -163,8 +163,15 @@ describe('parseJson', () => {
     expect(performance.now() - startMs).toBeLessThan(8000);
   });
 
+  it('keeps integers at any depth', () => {
+    const depth = 200_000;
+    let parsed = parseJson(`${'['.repeat(depth)}18446744073709551615${']'.repeat(depth)}`);
+    while (Array.isArray(parsed)) parsed = parsed[0] as JsonValue;
+    expect(parsed).toBe(18446744073709551615n);
+  });
+
   it('says on one short line what it refused', () => {
-    const text = `{\n\x1b[31m${'x'.repeat(1000)}`;
+    const text = `{\n\x1b[31m\x9b31m${'x'.repeat(1000)}`;
     expect(() => parseJson(text)).toThrow(
       expect.objectContaining({ message: expect.stringMatching(/^[ -~…]{1,120}$/) }),
     );

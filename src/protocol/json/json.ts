@@ -157,20 +157,25 @@ function wrap(text: string, hits: readonly Hit[], mark: string): string {
   return wrapped + text.slice(copied);
 }
 
-/** Turns wrapped integers into numbers again, in place. The depth is that of a text that JSON.parse took. */
+/** Turns wrapped integers into numbers again, in place; without recursion, since JSON.parse takes any depth. */
 function unwrap(value: JsonValue, mark: string): JsonValue {
   if (typeof value === 'string') return value.startsWith(mark) ? integerOf(value.slice(mark.length)) : value;
-  if (Array.isArray(value)) {
-    for (let index = 0; index < value.length; index++) {
-      const item = value[index] as JsonValue;
-      if (typeof item === 'string' || (typeof item === 'object' && item !== null)) value[index] = unwrap(item, mark);
-    }
-  } else if (typeof value === 'object' && value !== null) {
-    for (const key in value) {
-      const member = value[key] as JsonValue;
-      if (typeof member === 'object') unwrap(member, mark);
-      else if (typeof member === 'string' && member.startsWith(mark)) {
-        setOwn(value, key, integerOf(member.slice(mark.length)));
+  const ahead: JsonValue[] = [value];
+  while (ahead.length > 0) {
+    const next = ahead.pop() as JsonValue;
+    if (Array.isArray(next)) {
+      for (let index = 0; index < next.length; index++) {
+        const item = next[index] as JsonValue;
+        if (typeof item === 'object') ahead.push(item);
+        else if (typeof item === 'string' && item.startsWith(mark)) next[index] = integerOf(item.slice(mark.length));
+      }
+    } else if (typeof next === 'object' && next !== null) {
+      for (const key in next) {
+        const member = next[key] as JsonValue;
+        if (typeof member === 'object') ahead.push(member);
+        else if (typeof member === 'string' && member.startsWith(mark)) {
+          setOwn(next, key, integerOf(member.slice(mark.length)));
+        }
       }
     }
   }
@@ -197,5 +202,5 @@ const MAX_EXCERPT = 60;
 /** The beginning of a text that came from outside, fit to stand in a message of one line. */
 export function excerpt(text: string, maxLength: number = MAX_EXCERPT): string {
   const short = text.length > maxLength ? `${text.slice(0, maxLength)}…` : text;
-  return short.replace(/[\s\x00-\x1f\x7f]+/g, ' ').trim();
+  return short.replace(/[\s\x00-\x1f\x7f-\x9f]+/g, ' ').trim();
 }

@@ -5,7 +5,13 @@ import type { StatValue } from '../../model/sample.ts';
 import type { StatDescriptor } from '../../model/stat.ts';
 import { U64_MAX } from '../../model/u64.ts';
 import { encodeStatsFile, type StatsFileDescription, type StatToEncode } from './encode.ts';
-import { type ByteOrder, MACHINE_BYTE_ORDER, MAX_DESCRIPTORS, MAX_NAME_SIZE_BYTES } from './format.ts';
+import {
+  type ByteOrder,
+  MACHINE_BYTE_ORDER,
+  MAX_DESCRIPTORS,
+  MAX_FILE_SIZE_BYTES,
+  MAX_NAME_SIZE_BYTES,
+} from './format.ts';
 import { decodeHeader, looksLikeStatsFile } from './header.ts';
 import { decodeLayout } from './layout.ts';
 import { LayoutCache, MAX_CACHED_TABLES } from './layout-cache.ts';
@@ -234,6 +240,14 @@ describe('the bounds', () => {
   it('of values hold from both sides', () => {
     expect(decodeStatsFile(encodeStatsFile(many(2, 32_768))).stats).toHaveLength(2);
     expect(codeOf(() => decodeStatsFile(encodeStatsFile(many(3, 32_768))))).toBe('STATS_FILE_TOO_LARGE');
+  });
+
+  it('of the whole file holds from both sides', () => {
+    const { dataOffset } = decodeHeader(encodeStatsFile(ordinary));
+    const endingAt = (end: number) => decodeLayout(withField(FIRST_DESCRIPTOR + 8, end - dataOffset - 8));
+    const lastEnd = MAX_FILE_SIZE_BYTES - ((MAX_FILE_SIZE_BYTES - dataOffset) % 8);
+    expect(endingAt(lastEnd).dataSizeBytes).toBe(lastEnd - dataOffset);
+    expect(codeOf(() => endingAt(lastEnd + 8))).toBe('STATS_FILE_TOO_LARGE');
   });
 
   it('of name sizes hold from both sides', () => {

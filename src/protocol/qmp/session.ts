@@ -1,4 +1,4 @@
-import { VirtstatError } from '../../model/errors.ts';
+import { cancellation, VirtstatError } from '../../model/errors.ts';
 import { type JsonInput, type JsonValue, stringifyJson } from '../json/json.ts';
 import type { FrameLimits } from './framing.ts';
 import { JsonReader } from './json-reader.ts';
@@ -140,7 +140,7 @@ export class QmpSession {
   #request(verb: string, command: string, args: QmpArguments | undefined, options: ExecuteOptions): Promise<JsonValue> {
     const limit = this.#options.maxPending ?? MAX_PENDING;
     if (this.#ended !== undefined) return Promise.reject(this.#ended);
-    if (options.signal?.aborted) return Promise.reject(cancelled(options.signal, command));
+    if (options.signal?.aborted) return Promise.reject(cancellation(options.signal, `the answer to ${command}`));
     if (this.#pending.size >= limit) {
       return Promise.reject(
         new VirtstatError(
@@ -156,7 +156,7 @@ export class QmpSession {
 
   #await(command: string, signal: AbortSignal | undefined, id: number): Promise<JsonValue> {
     return new Promise((resolve, reject) => {
-      const giveUp = (): void => reject(cancelled(signal as AbortSignal, command));
+      const giveUp = (): void => reject(cancellation(signal as AbortSignal, `the answer to ${command}`));
       const release = (): void => signal?.removeEventListener('abort', giveUp);
       signal?.addEventListener('abort', giveUp, { once: true });
       this.#pending.set(id, {
@@ -251,11 +251,4 @@ export class QmpSession {
     this.#pending.clear();
     for (const pending of waiting) pending.reject(error);
   }
-}
-
-function cancelled(signal: AbortSignal, command: string): VirtstatError {
-  if (VirtstatError.is(signal.reason)) return signal.reason;
-  return new VirtstatError('CANCELLED', `the answer to ${command} is no longer waited for: the caller cancelled`, {
-    cause: signal.reason,
-  });
 }

@@ -7,7 +7,7 @@ import { type JsonObject, type JsonValue, parseJson, stringifyJson } from '../js
 import { decodeMessage } from './messages.ts';
 import { decodeCpus } from './queries.ts';
 import { encodeSchemas, encodeStats } from './stats-encode.ts';
-import { decodeSchemas, decodeStats, type StatsResult } from './stats-reply.ts';
+import { decodeSchemas, decodeStats, MAX_REPLY_ITEMS, type StatsResult } from './stats-reply.ts';
 import { encodeStatsFilter, encodeStatsRequest } from './stats-request.ts';
 
 function fixture(name: string): JsonObject {
@@ -253,5 +253,23 @@ describe('decodeMessage', () => {
         }
       }),
     );
+  });
+});
+
+describe('the bound of a reply', () => {
+  const stat = { name: 'a', value: 1 };
+  const many = <T>(item: T, more = 0): T[] => new Array<T>(MAX_REPLY_ITEMS + more).fill(item);
+
+  it('lets as many pass as a stats file may have', () => {
+    expect(decodeStats([{ provider: 'kvm', stats: many(stat) }])[0]?.stats).toHaveLength(MAX_REPLY_ITEMS);
+    expect(decodeStats(many({ provider: 'kvm', stats: [] }))).toHaveLength(MAX_REPLY_ITEMS);
+    expect(decodeStats([{ provider: 'kvm', stats: [{ name: 'h', value: many(0) }] }])[0]?.stats).toHaveLength(1);
+  });
+
+  it('refuses one more', () => {
+    const refused = expect.objectContaining({ code: 'QMP_REPLY_INVALID' });
+    expect(() => decodeStats([{ provider: 'kvm', stats: many(stat, 1) }])).toThrow(refused);
+    expect(() => decodeStats(many({ provider: 'kvm', stats: [] }, 1))).toThrow(refused);
+    expect(() => decodeStats([{ provider: 'kvm', stats: [{ name: 'h', value: many(0, 1) }] }])).toThrow(refused);
   });
 });

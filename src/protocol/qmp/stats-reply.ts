@@ -19,6 +19,9 @@ import { asArray, asObject, asSmallInteger, asString, invalidReply } from './sha
  * Spec: qapi/stats.json in QEMU. Enumerations are open: unknown words pass through.
  */
 
+/** Most statistics of one object, values of one statistic, and objects of one reply: as many as a stats file may have. */
+export const MAX_REPLY_ITEMS = 65_536;
+
 /** The values of one object by one provider. */
 export interface StatsResult {
   readonly provider: string;
@@ -29,7 +32,7 @@ export interface StatsResult {
 
 /** @throws QMP_REPLY_INVALID, saying which place is wrong */
 export function decodeStats(reply: JsonValue): readonly StatsResult[] {
-  const results = asArray(reply, 'query-stats');
+  const results = bounded(asArray(reply, 'query-stats'), 'query-stats');
   return results.map((result, index) => decodeResult(result, index)).reverse();
 }
 
@@ -40,8 +43,13 @@ function decodeResult(json: JsonValue, index: number): StatsResult {
   return {
     provider: asString(result['provider'], `${where}.provider`),
     ...(path !== undefined && { path: asString(path, `${where}.qom-path`) }),
-    stats: decodeEntries(asArray(result['stats'], `${where}.stats`), where),
+    stats: decodeEntries(bounded(asArray(result['stats'], `${where}.stats`), `${where}.stats`), where),
   };
+}
+
+function bounded(items: readonly JsonValue[], where: string): readonly JsonValue[] {
+  if (items.length > MAX_REPLY_ITEMS) throw invalidReply(where, `a list of at most ${MAX_REPLY_ITEMS} items`);
+  return items;
 }
 
 /** Thousands of entries come at once: places are put into words only when one is wrong. */
@@ -67,6 +75,7 @@ function decodeEntries(items: readonly JsonValue[], where: string): readonly Sta
 function decodeValue(json: JsonValue | undefined): StatValue | undefined {
   if (typeof json === 'boolean') return json;
   if (!Array.isArray(json)) return toU64(json);
+  if (json.length > MAX_REPLY_ITEMS) return undefined;
   const last = json.length - 1;
   const counts: bigint[] = new Array(json.length);
   for (let index = 0; index <= last; index++) {

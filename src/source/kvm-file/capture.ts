@@ -1,12 +1,12 @@
 import { basename, dirname } from 'node:path';
-import { filesAt, readBounded } from '../../host/files.ts';
+import { type FileContent, filesAt, readBounded } from '../../host/files.ts';
 import { VirtstatError } from '../../model/errors.ts';
 import type { Reading } from '../../model/sample.ts';
 import { MAX_FILE_SIZE_BYTES } from '../../protocol/kvm-stats/format.ts';
 import { looksLikeStatsFile } from '../../protocol/kvm-stats/header.ts';
 import type { Layout } from '../../protocol/kvm-stats/layout.ts';
 import type { LayoutCache } from '../../protocol/kvm-stats/layout-cache.ts';
-import { dataBlockOf, lazyReading } from '../../protocol/kvm-stats/values.ts';
+import { dataBlockOf, decodeValues } from '../../protocol/kvm-stats/values.ts';
 import { pathOf, VIA_KVM_FILE } from '../kvm/stats-file.ts';
 
 /** How many files of one directory are looked at. */
@@ -21,7 +21,8 @@ export interface Capture {
   /** The URI that led to it. */
   readonly uri: string;
   readonly layout: Layout;
-  readonly reading: Reading;
+  /** The path of its readings: `vcpu-M`, undefined for the VM. */
+  readonly objectPath: string | undefined;
 }
 
 /** A file, or a place to look for files, that cannot be used, and why. */
@@ -50,7 +51,7 @@ export async function capturesAt(
 ): Promise<readonly (Capture | Unusable)[]> {
   try {
     const { isDirectory, paths } = await filesAt(path);
-    if (!isDirectory) return [await readCapture(uri, path, options)];
+    if (!isDirectory) return [captureOf(uri, path, (await readContent(path, options)).layout)];
     if (paths.length > MAX_CAPTURES) throw tooManyFiles(path, paths.length);
     const found = await readDirectory(uri, paths, options);
     if (found.length === 0) throw nothingFound(path);
@@ -62,14 +63,38 @@ export async function capturesAt(
 }
 
 /**
- * Reads and decodes one capture. Its values are as old as the file.
+ * The values of one capture, read anew. They are as old as the file.
  * @throws PATH_NOT_FOUND, ACCESS_DENIED, and every STATS_FILE error but STATS_FILE_NOT_KEPT
  */
-export async function readCapture(uri: string, path: string, options: CaptureOptions): Promise<Capture> {
-  const content = await readBounded(path, { maxSizeBytes: MAX_FILE_SIZE_BYTES, signal: options.signal });
-  if (content === undefined) throw tooLargeFile(path);
+export async function readCapture(path: string, options: CaptureOptions): Promise<Reading> {
+  const { layout, data, modifiedNs } = await readContent(path, options);
+  const objectPath = pathOf(layout);
+  return {
+    ...(objectPath !== undefined && { path: objectPath }),
+    via: VIA_KVM_FILE,
+    collectedAtNs: modifiedNs,
+    // Decoded at once: what is left for later would hold on to the bytes of the whole file.
+    stats: decodeValues(layout, data),
+  };
+}
+
+/** A stats file, taken apart. */
+interface Content {
+  readonly layout: Layout;
+  readonly data: Uint8Array;
+  readonly modifiedNs: bigint;
+}
+
+async function readContent(path: string, { cache, signal }: CaptureOptions): Promise<Content> {
+  const file = await readBounded(path, { maxSizeBytes: MAX_FILE_SIZE_BYTES, signal });
+  if (file === undefined) throw tooLargeFile(path);
+  return decodeContent(path, file, cache);
+}
+
+function decodeContent(path: string, { bytes, modifiedNs }: FileContent, cache: LayoutCache): Content {
   try {
-    return decodeCapture(uri, path, content.bytes, content.modifiedNs, options.cache);
+    const layout = cache.decode(bytes, 'detect');
+    return { layout, data: dataBlockOf(layout, bytes), modifiedNs };
   } catch (error) {
     throw VirtstatError.is(error) ? namedAfter(path, error) : error;
   }
@@ -86,10 +111,10 @@ async function readDirectory(
     const content = await readOrSkip(path, options);
     if (content === undefined || !looksLikeStatsFile(content.bytes)) continue;
     try {
-      found.push(decodeCapture(uri, path, content.bytes, content.modifiedNs, options.cache));
+      found.push(captureOf(uri, path, decodeContent(path, content, options.cache).layout));
     } catch (error) {
       const failure = VirtstatError.from(error, 'STATS_FILE_UNREADABLE', `reading ${path} failed`);
-      found.push({ name: stemOf(path), path, uri, error: namedAfter(path, failure) });
+      found.push({ name: stemOf(path), path, uri, error: failure });
     }
   }
   return found;
@@ -105,18 +130,9 @@ async function readOrSkip(path: string, { signal }: CaptureOptions): ReturnType<
   }
 }
 
-function decodeCapture(
-  uri: string,
-  path: string,
-  bytes: Uint8Array,
-  collectedAtNs: bigint,
-  cache: LayoutCache,
-): Capture {
-  const layout = cache.decode(bytes, 'detect');
-  const objectPath = pathOf(layout);
-  const facts = { ...(objectPath !== undefined && { path: objectPath }), via: VIA_KVM_FILE, collectedAtNs };
-  const reading = lazyReading(layout, dataBlockOf(layout, bytes), facts);
-  return { path, folder: dirname(path), stem: stemOf(path), uri, layout, reading };
+/** What is kept of a file: all captures of a directory are known at once, so not their bytes. */
+function captureOf(uri: string, path: string, layout: Layout): Capture {
+  return { path, folder: dirname(path), stem: stemOf(path), uri, layout, objectPath: pathOf(layout) };
 }
 
 function stemOf(path: string): string {
@@ -124,8 +140,8 @@ function stemOf(path: string): string {
 }
 
 /** The same error, which then says in which file. */
-function namedAfter(path: string, { code, message }: VirtstatError): VirtstatError {
-  return new VirtstatError(code, `${path}: ${message}`);
+function namedAfter(path: string, error: VirtstatError): VirtstatError {
+  return new VirtstatError(error.code, `${path}: ${error.message}`, { cause: error });
 }
 
 function tooLargeFile(path: string): VirtstatError {

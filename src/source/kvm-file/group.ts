@@ -41,7 +41,7 @@ function groupNameOf(stem: string): string {
 }
 
 function hasTwice(members: readonly Capture[]): boolean {
-  return new Set(members.map(({ reading }) => reading.path)).size < members.length;
+  return new Set(members.map(({ objectPath }) => objectPath)).size < members.length;
 }
 
 function groupOf(members: readonly Capture[], name: string): CaptureGroup {

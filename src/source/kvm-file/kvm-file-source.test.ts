@@ -11,10 +11,13 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { FoundDomain } from '../../model/provider.ts';
 import { encodeStatsFile } from '../../protocol/kvm-stats/encode.ts';
-import { MACHINE_BYTE_ORDER } from '../../protocol/kvm-stats/format.ts';
+import { MACHINE_BYTE_ORDER, MAX_FILE_SIZE_BYTES } from '../../protocol/kvm-stats/format.ts';
+import { MAX_CAPTURES } from './capture.ts';
 import { KvmFileSource } from './kvm-file-source.ts';
 
 const captures = join(import.meta.dirname, '../../../captures/kvm');
@@ -133,6 +136,38 @@ describe('a capture', () => {
   });
 });
 
+describe('a directory', () => {
+  it('may hold as many files as the bound says, and no more', async () => {
+    write('vm.bin', 'kvm-7');
+    for (let index = 1; index < MAX_CAPTURES; index++) writeFileSync(join(folder, String(index)), '');
+    expect((await scan(folder)).map(({ domain }) => domain.name)).toStrictEqual(['kvm-7']);
+    writeFileSync(join(folder, 'one-more'), '');
+    const [found] = await scan(folder);
+    await expect(found!.providers(call)).rejects.toMatchObject({ code: 'STATS_FILE_TOO_LARGE' });
+  }, 30_000);
+
+  it('may hold files as large as the bound says', async () => {
+    truncateSync(write('vm.bin', 'kvm-7'), MAX_FILE_SIZE_BYTES);
+    expect(await describeAll(await scan(folder))).toStrictEqual(['kvm-7: vm']);
+  });
+
+  it('of large files is not held in memory', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    for (let index = 0; index < 40; index++)
+      truncateSync(write(`vcpu${index}.bin`, `kvm-7/vcpu-${index}`), 4 * 2 ** 20);
+    collect();
+    const before = process.memoryUsage().arrayBuffers;
+    const [found] = await scan(folder);
+    const [provider] = await found!.providers(call);
+    const readings = await provider!.stats(found!.domain, { target: 'vcpu' }, call);
+    collect();
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(40 * 2 ** 20);
+    expect(readings).toHaveLength(40);
+    expect(found!.domain.vcpus).toBe(40);
+  });
+});
+
 describe('what cannot be used', () => {
   const failureOf = async (found: FoundDomain | undefined): Promise<unknown> =>
     found!.providers(call).catch((error) => error);
@@ -148,6 +183,7 @@ describe('what cannot be used', () => {
     expect(await failureOf(found[1])).toMatchObject({
       code: 'STATS_FILE_TRUNCATED',
       message: expect.stringContaining('vcpu0.bin'),
+      cause: { code: 'STATS_FILE_TRUNCATED' },
     });
   });
 
@@ -162,8 +198,7 @@ describe('what cannot be used', () => {
     writeFileSync(join(folder, 'other'), 'some text that is longer than a header');
     writeFileSync(join(folder, 'short'), 'text');
     execFileSync('mkfifo', [join(folder, 'pipe')]);
-    writeFileSync(join(folder, 'large'), '');
-    truncateSync(join(folder, 'large'), 16 * 1024 * 1024 + 1);
+    truncateSync(write('large', 'kvm-7'), MAX_FILE_SIZE_BYTES + 1);
     const path = join(folder, name);
     const found = await scan(join(captures, 'lab-vm.t0.bin'), path);
     expect(found.map(({ domain }) => domain.name)).toStrictEqual(['lab.t0', `kvm+file:${path}`]);

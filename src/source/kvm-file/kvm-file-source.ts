@@ -1,5 +1,6 @@
 import type { Availability, Domain } from '../../model/domain.ts';
 import { VirtstatError } from '../../model/errors.ts';
+import { isPathSelected } from '../../model/filter.ts';
 import type { CallOptions, FoundDomain, Provider, Source, StatsRequest } from '../../model/provider.ts';
 import type { Reading } from '../../model/sample.ts';
 import type { Schema, StatDescriptor } from '../../model/stat.ts';
@@ -107,11 +108,9 @@ class KvmFileProvider implements Provider {
 
   async stats(_: Domain, { target, paths }: StatsRequest, { signal }: CallOptions): Promise<readonly Reading[]> {
     const options: CaptureOptions = { signal, cache: this.#cache };
-    const wanted = this.#of(target).filter(
-      ({ reading }) => paths === undefined || (reading.path !== undefined && paths.includes(reading.path)),
-    );
+    const wanted = this.#of(target).filter(({ objectPath }) => isPathSelected(paths, objectPath));
     const readings: Reading[] = [];
-    for (const { uri, path } of wanted) readings.push((await readCapture(uri, path, options)).reading);
+    for (const { path } of wanted) readings.push(await readCapture(path, options));
     return readings;
   }
 

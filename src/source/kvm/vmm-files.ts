@@ -104,7 +104,12 @@ export class VmmFiles implements Disposable {
   rescan(): void {
     this.#checkAlive();
     const before = this.#files;
-    this.#files = this.#takeAll();
+    try {
+      this.#files = this.#takeAll();
+    } catch (error) {
+      this.#checkAlive();
+      throw error;
+    }
     for (const file of before) file.close();
   }
 
@@ -150,7 +155,8 @@ export class VmmFiles implements Disposable {
   }
 }
 
-function goneError(pid: number): VirtstatError {
+/** The error DOMAIN_GONE for the VM of a process. */
+export function goneError(pid: number): VirtstatError {
   return new VirtstatError('DOMAIN_GONE', `the VM of process ${pid} has exited; look for domains again`);
 }
 

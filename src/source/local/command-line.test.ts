@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseCommandLine } from './command-line.ts';
+import { MAX_MONITORS, parseCommandLine } from './command-line.ts';
 
 function parse(line: string, readConfig?: (path: string) => string | undefined) {
   return parseCommandLine(['/usr/bin/qemu-system-x86_64', ...line.split(' ')], readConfig);
@@ -78,6 +78,13 @@ type = "q35"
     });
     expect(parse('-readconfig /gone').monitors).toEqual([]);
   });
+});
+
+it('believes no more monitors than a VM may sensibly have', () => {
+  const words = Array.from({ length: MAX_MONITORS + 1 }, (_, index) => ['-qmp', `unix:/run/${index},server`]).flat();
+  const { monitors } = parseCommandLine(['qemu', ...words]);
+  expect(monitors).toHaveLength(MAX_MONITORS);
+  expect(monitors.at(-1)).toEqual({ kind: 'unix', path: `/run/${MAX_MONITORS - 1}` });
 });
 
 it('takes any arguments without failing', () => {

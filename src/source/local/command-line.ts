@@ -5,7 +5,7 @@
 export interface CommandLine {
   readonly name?: string;
   readonly uuid?: string;
-  /** In the order of the command line. */
+  /** In the order of the command line, at most {@link MAX_MONITORS}. */
   readonly monitors: readonly MonitorEndpoint[];
 }
 
@@ -13,6 +13,9 @@ export interface CommandLine {
 export type MonitorEndpoint =
   | { readonly kind: 'unix'; readonly path: string }
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
+
+/** How many monitors are believed: a VM has one or two, and each that is out of reach costs time and words. */
+export const MAX_MONITORS = 16;
 
 /** Options of QEMU's form `first,key=value,flag`: the first value may stand without its key. */
 type Options = ReadonlyMap<string, string>;
@@ -58,7 +61,7 @@ class Findings {
     return {
       ...(this.#name !== undefined && { name: this.#name }),
       ...(this.#uuid !== undefined && { uuid: this.#uuid }),
-      monitors,
+      monitors: monitors.slice(0, MAX_MONITORS),
     };
   }
 

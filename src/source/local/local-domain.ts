@@ -1,5 +1,6 @@
+import { withDeadline } from '../../host/deadline.ts';
 import { listKvmFds } from '../../host/kvm-fds.ts';
-import { type Process, pathSeenBy, readFileOf, readProcess } from '../../host/processes.ts';
+import { hasOwnNetwork, type Process, pathSeenBy, readFileOf, readProcess } from '../../host/processes.ts';
 import type { StreamAddress } from '../../host/stream.ts';
 import type { Availability, Domain } from '../../model/domain.ts';
 import { VirtstatError } from '../../model/errors.ts';
@@ -12,6 +13,12 @@ import { LocalKvm, type MonitorWay } from './local-kvm.ts';
 
 /** How long a monitor that could not be reached is left alone, in milliseconds: finding out costs a second each time. */
 const MONITOR_RETRY_MS = 10_000;
+
+/**
+ * How long one that answers nothing may hold up what can be had without it, in milliseconds: longer than it takes to find
+ * out that it is busy, and short enough that the stats files can still be read within a domain's deadline.
+ */
+const MONITOR_PATIENCE_MS = 1400;
 
 /** One QEMU process of this host: its stats files, its monitor, and what both together offer. */
 export class LocalDomain implements FoundDomain {
@@ -30,8 +37,9 @@ export class LocalDomain implements FoundDomain {
     this.domain = { id, name, ...(uuid !== undefined && { uuid }), pid, source };
     this.#process = process;
     this.#procRoot = procRoot;
-    if (monitors.length > 0) {
-      this.#monitor = new Monitor(monitors.map((endpoint) => addressOf(pid, endpoint, procRoot)));
+    const addresses = monitors.flatMap((endpoint) => addressOf(pid, endpoint, procRoot) ?? []);
+    if (addresses.length > 0) {
+      this.#monitor = new Monitor(addresses);
       this.#relay = new Relay(this.#monitor, { isOneProcess: true });
       this.monitor = { ask: (...call) => this.#ask((relay) => relay.ask(...call)) };
     }
@@ -53,7 +61,7 @@ export class LocalDomain implements FoundDomain {
     const vcpus = listKvmFds(this.#process.pid, this.#procRoot)?.filter(({ kind }) => kind === 'vcpu').length;
     const known = { ...this.domain, ...(vcpus !== undefined && vcpus > 0 && { vcpus }) };
     try {
-      return await this.#ask((relay) => relay.describe(known, options));
+      return await this.#askBriefly((relay, brief) => relay.describe(known, brief), options);
     } catch (error) {
       if (VirtstatError.is(error) && error.code === 'DOMAIN_GONE') throw error;
       return known;
@@ -76,14 +84,14 @@ export class LocalDomain implements FoundDomain {
   /** What the monitor offers, or why it cannot be asked. @throws DOMAIN_GONE */
   async #offered(options: CallOptions): Promise<Offered | VirtstatError> {
     try {
-      return await this.#ask(async (relay) => {
-        const [offers, availability] = await Promise.all([relay.providers(options), relay.availability(options)]);
+      return await this.#askBriefly(async (relay, brief) => {
+        const [offers, availability] = await Promise.all([relay.providers(brief), relay.availability(brief)]);
         const providers = offers.map((provider) => this.#watched(provider));
         const kvm = providers.find(({ name }) => name === KVM);
         const reason = availability.find(({ available }) => !available)?.reason ?? 'QEMU offers no statistics of KVM';
-        const way = kvm === undefined ? { error: new VirtstatError('MONITOR_MISSING', reason) } : { provider: kvm };
+        const way = kvm === undefined ? { error: new VirtstatError('STATS_NOT_OFFERED', reason) } : { provider: kvm };
         return { providers, availability, kvm: way };
-      });
+      }, options);
     } catch (error) {
       const reason = VirtstatError.from(error, 'INTERNAL', `asking the monitor of ${this.domain.name} failed`);
       if (reason.code === 'DOMAIN_GONE' || reason.code === 'CANCELLED') throw reason;
@@ -104,11 +112,36 @@ export class LocalDomain implements FoundDomain {
   /** The vCPUs as the monitor names them; none where it cannot be asked. */
   async #cpus(options: CallOptions): Promise<readonly { path: string; threadId: number }[]> {
     try {
-      return await this.#ask((relay) => relay.cpus(options));
+      return await this.#askBriefly((relay, brief) => relay.cpus(brief), options);
     } catch (error) {
       if (VirtstatError.is(error) && error.code === 'DOMAIN_GONE') throw error;
       return [];
     }
+  }
+
+  /** As {@link #ask}, for what is not waited for long; a monitor that takes longer is out of reach. @throws also TIMEOUT */
+  async #askBriefly<T>(
+    question: (relay: Relay, options: CallOptions) => Promise<T>,
+    { signal }: CallOptions,
+  ): Promise<T> {
+    const limit = { signal, timeoutMs: MONITOR_PATIENCE_MS, what: `the monitor of ${this.domain.name}` };
+    try {
+      return await this.#ask((relay) => withDeadline((brief) => question(relay, { signal: brief }), limit));
+    } catch (error) {
+      if (VirtstatError.is(error) && error.code === 'TIMEOUT') this.#leaveAlone(error);
+      throw error;
+    }
+  }
+
+  #leaveAlone(error: VirtstatError): void {
+    if (this.#refusalNow() !== undefined) return;
+    this.#monitorRefusal = { error, atMs: performance.now() };
+  }
+
+  /** Why the monitor is left alone just now. */
+  #refusalNow(): VirtstatError | undefined {
+    const refusal = this.#monitorRefusal;
+    return refusal !== undefined && performance.now() - refusal.atMs < MONITOR_RETRY_MS ? refusal.error : undefined;
   }
 
   /**
@@ -117,14 +150,14 @@ export class LocalDomain implements FoundDomain {
    */
   async #ask<T>(question: (relay: Relay) => Promise<T>): Promise<T> {
     if (this.#relay === undefined) throw noMonitor(this.domain.name);
-    const refusal = this.#monitorRefusal;
-    if (refusal !== undefined && performance.now() - refusal.atMs < MONITOR_RETRY_MS) throw refusal.error;
+    const refusal = this.#refusalNow();
+    if (refusal !== undefined) throw refusal;
     try {
       return await question(this.#relay);
     } catch (error) {
       const reason = VirtstatError.from(error, 'INTERNAL', `asking the monitor of ${this.domain.name} failed`);
       if (this.#hasExited()) throw gone(this.domain, reason);
-      if (OUT_OF_REACH.has(reason.code)) this.#monitorRefusal = { error: reason, atMs: performance.now() };
+      if (OUT_OF_REACH.has(reason.code)) this.#leaveAlone(reason);
       throw reason;
     }
   }
@@ -162,6 +195,8 @@ function gone(domain: Domain, cause: VirtstatError): VirtstatError {
   return new VirtstatError('DOMAIN_GONE', `${domain.name} (process ${domain.pid}) has exited`, { cause });
 }
 
-function addressOf(pid: number, endpoint: MonitorEndpoint, procRoot: string): StreamAddress {
-  return endpoint.kind === 'unix' ? { kind: 'unix', path: pathSeenBy(pid, endpoint.path, procRoot) } : endpoint;
+/** Where to connect to; undefined for a port on a network of the VMM's own: here, somebody else may listen at it. */
+function addressOf(pid: number, endpoint: MonitorEndpoint, procRoot: string): StreamAddress | undefined {
+  if (endpoint.kind === 'unix') return { kind: 'unix', path: pathSeenBy(pid, endpoint.path, procRoot) };
+  return hasOwnNetwork(pid, procRoot) ? undefined : endpoint;
 }

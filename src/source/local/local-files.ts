@@ -5,8 +5,8 @@ import type { CallOptions } from '../../model/provider.ts';
 import type { Reading } from '../../model/sample.ts';
 import type { Schema } from '../../model/stat.ts';
 import { VIA_KVM_FILE } from '../kvm/stats-file.ts';
-import { openStatsFiles, type VmmFiles, type VmmFilesOptions } from '../kvm/vmm-files.ts';
-import { type CpuIdentity, pathsOf } from './vcpu-paths.ts';
+import { goneError, openStatsFiles, type VmmFiles, type VmmFilesOptions } from '../kvm/vmm-files.ts';
+import { type CpuIdentity, pathsOf, type VcpuIdentity } from './vcpu-paths.ts';
 
 /** The provider of these statistics, by QEMU's name. */
 export const KVM = 'kvm';
@@ -33,8 +33,8 @@ export class LocalFiles {
   #files: VmmFiles | undefined;
   #refusal: VirtstatError | undefined;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
-  /** Paths of the vCPUs, good for one state of the files. */
-  #paths: { readonly key: string; readonly byVcpu: ReadonlyMap<string, string> } | undefined;
+  #isClosed = false;
+  #named: NamedVcpus | undefined;
 
   constructor(pid: number, options: LocalFilesOptions) {
     this.#pid = pid;
@@ -71,13 +71,20 @@ export class LocalFiles {
     return target === 'vcpu' ? this.#withPaths(readings, files, options) : readings;
   }
 
+  /** For good: whoever still asks opens nothing again. */
   close(): void {
+    this.#isClosed = true;
+    this.#drop();
+  }
+
+  #drop(): void {
     this.#files?.close();
     this.#files = undefined;
   }
 
   /** What is known stays good for a while: looking again costs more than reading. */
   #open(target: string): VmmFiles | VirtstatError {
+    if (this.#isClosed) return new VirtstatError('CLOSED', `the stats files of process ${this.#pid} were closed`);
     const nowMs = performance.now();
     const isLookDue = nowMs - this.#lookedAtMs >= LOOK_AGAIN_MS;
     const known = this.#files ?? this.#refusal;
@@ -89,7 +96,7 @@ export class LocalFiles {
       if (this.#files === undefined)
         this.#files = openStatsFiles(this.#pid, { ...this.#options, onExit: this.#onExit });
       else this.#files.rescan();
-      return this.#options.hasExited() ? this.#refuse(this.#gone()) : this.#files;
+      return this.#options.hasExited() ? this.#refuse(goneError(this.#pid)) : this.#files;
     } catch (error) {
       return this.#refuse(
         VirtstatError.from(error, 'INTERNAL', `the ${target} stats files of process ${this.#pid} failed`),
@@ -98,18 +105,14 @@ export class LocalFiles {
   }
 
   #refuse(reason: VirtstatError): VirtstatError {
-    this.close();
+    this.#drop();
     this.#refusal = reason;
     return reason;
   }
 
   readonly #onExit = (): void => {
-    this.#refuse(this.#gone());
+    this.#refuse(goneError(this.#pid));
   };
-
-  #gone(): VirtstatError {
-    return new VirtstatError('DOMAIN_GONE', `the VM of process ${this.#pid} has exited; look for domains again`);
-  }
 
   #isKept(target: string): boolean {
     const listed = listKvmFds(this.#pid, this.#options.procRoot);
@@ -122,19 +125,32 @@ export class LocalFiles {
   }
 
   async #withPaths(readings: readonly Reading[], files: VmmFiles, options: CallOptions): Promise<readonly Reading[]> {
-    const key = readings.map(({ path }) => path).join();
-    if (this.#paths?.key !== key) {
-      const cpus = await this.#options.cpus(options);
-      const paths = pathsOf(files.vcpus, cpus, threadIds(this.#pid));
-      const pairs = readings.map(({ path }, index) => [path ?? '', paths[index]] as const);
-      this.#paths = {
-        key,
-        byVcpu: new Map(pairs.filter((pair): pair is readonly [string, string] => pair[1] !== undefined)),
-      };
-    }
-    const { byVcpu } = this.#paths;
-    return readings.map((reading) => withPath(reading, byVcpu.get(reading.path ?? '') ?? reading.path));
+    // Now, since the files may be looked at anew, or closed, while the monitor is asked.
+    const { vcpus } = files;
+    const { paths } = await this.#name(vcpus, options);
+    return readings.map((reading, index) => withPath(reading, paths[index] ?? reading.path));
   }
+
+  /** A monitor that could not be asked may be free later. */
+  async #name(vcpus: readonly VcpuIdentity[], options: CallOptions): Promise<NamedVcpus> {
+    const key = vcpus.map(({ vcpuId, threadId }) => `${vcpuId}/${threadId}`).join();
+    const known = this.#named;
+    const askedAtMs = performance.now();
+    if (known?.key === key && (!known.paths.includes(undefined) || askedAtMs - known.askedAtMs < LOOK_AGAIN_MS)) {
+      return known;
+    }
+    const cpus = await this.#options.cpus(options);
+    const named = { key, askedAtMs, paths: pathsOf(vcpus, cpus, threadIds(this.#pid, this.#options.procRoot)) };
+    this.#named = named;
+    return named;
+  }
+}
+
+/** The QOM paths of vCPUs, good for as long as the same threads created them. */
+interface NamedVcpus {
+  readonly key: string;
+  readonly askedAtMs: number;
+  readonly paths: readonly (string | undefined)[];
 }
 
 /** The same reading under another path; its values stay undecoded until somebody looks. */

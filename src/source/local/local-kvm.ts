@@ -25,12 +25,17 @@ export class LocalKvm implements Provider {
     this.#monitor = monitor;
   }
 
+  /** None for a VM without KVM. @throws the monitor's error where neither way is open */
   async schemas(domain: Domain, { target, signal }: SchemaOptions): Promise<readonly Schema[]> {
     const asked = this.targets.filter((each) => target === undefined || each === target);
     const fromFiles = asked.flatMap((each) => (this.#goesByMonitor(each) ? [] : (this.#files.schema(each) ?? [])));
     const missing = asked.filter((each) => !fromFiles.some((schema) => schema.target === each));
-    const { provider } = this.#monitor;
-    if (missing.length === 0 || provider === undefined) return fromFiles;
+    const { provider, error } = this.#monitor;
+    if (missing.length === 0) return fromFiles;
+    if (provider === undefined) {
+      if (fromFiles.length > 0 || error.code === 'STATS_NOT_OFFERED') return fromFiles;
+      throw error;
+    }
     const fromMonitor = await provider.schemas(domain, { signal });
     // In the same order whichever way each of them came.
     return asked.flatMap((each) =>
@@ -38,12 +43,13 @@ export class LocalKvm implements Provider {
     );
   }
 
-  /** @throws the monitor's error where neither way is open; DOMAIN_GONE */
+  /** None for a VM without KVM. @throws the monitor's error where neither way is open; DOMAIN_GONE */
   async stats(domain: Domain, request: StatsRequest, options: CallOptions): Promise<readonly Reading[]> {
     const { target } = request;
     const readings = this.#goesByMonitor(target) ? undefined : await this.#files.sample(target, options);
     if (readings !== undefined) return readings;
     const { provider, error } = this.#monitor;
+    if (error?.code === 'STATS_NOT_OFFERED') return [];
     if (provider === undefined) throw error;
     return provider.stats(domain, request, options);
   }

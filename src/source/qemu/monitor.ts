@@ -1,6 +1,6 @@
-import { cancellation, whileWanted, withDeadline } from '../../host/deadline.ts';
+import { whileWanted, withDeadline } from '../../host/deadline.ts';
 import { addressText, type StreamAddress } from '../../host/stream.ts';
-import { type ErrorCode, VirtstatError } from '../../model/errors.ts';
+import { cancellation, type ErrorCode, VirtstatError } from '../../model/errors.ts';
 import type { CallOptions } from '../../model/provider.ts';
 import type { JsonValue } from '../../protocol/json/json.ts';
 import type { QmpEvent, QmpGreeting } from '../../protocol/qmp/messages.ts';

@@ -52,7 +52,7 @@ beforeEach(async () => {
   test = new TestSource();
   local = new Registry([new KvmFileSource([`kvm+file:${CAPTURES}`]), test]);
   const reader: Reader = {
-    domains: async (options) => (await local.find(options)).map(({ domain }) => domain),
+    domains: async (options) => (await local.present(options)).map(({ domain }) => domain),
     list: (options) => local.list(options),
     schemas: (options) => local.schemas(options),
     query: (filter, options) => local.query(filter, options),
@@ -156,7 +156,7 @@ describe('another virtstatd', () => {
       activated: () => undefined,
       readerFor: () => ({ domains: async () => [] }) as unknown as Reader,
     });
-    expect([domains, (await source.scan(options)).length]).toEqual([(await local.find()).length, 0]);
+    expect([domains, (await source.scan(options)).length]).toEqual([(await local.present()).length, 0]);
     await source.close();
   });
 });
