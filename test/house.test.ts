@@ -159,7 +159,7 @@ function programOptions(): Readonly<Record<string, readonly string[]>> {
 /** The same, as docs/cli.md has it: a heading for each command, a row of a table for each of its options. */
 function documentedOptions(): Readonly<Record<string, readonly string[]>> {
   const optionsIn = (text: string): readonly string[] =>
-    [...text.matchAll(/^\| (?:`-\w[^`]*`, )?`(--[a-z-]+)/gm)].flatMap(([, option]) => option ?? []);
+    [...text.matchAll(/^\| (?:`-\w[^`]*`, )?`(--[a-z.-]+)/gm)].flatMap(([, option]) => option ?? []);
   const [, everywhere = '', commands = ''] =
     /^## Options of every command$(.*?)^## Commands$(.*?)^## /ms.exec(read('docs/cli.md')) ?? [];
   const sections = commands.split(/^### `virtstat (.*)`$/m).slice(1);
