@@ -110,6 +110,7 @@ describe.each(WAYS)('virtstatd in front of %s answers as QEMU', (_, choose, sour
         list: (options) => registry.list(options),
         schemas: (options) => registry.schemas(options),
         query: (filter, options) => registry.query(filter, options),
+        readsAllOf: () => true,
       }),
     });
     qemu = vm.qmpPaths[1] ?? '';

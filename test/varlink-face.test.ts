@@ -38,6 +38,7 @@ beforeAll(async () => {
       list: (options) => registry.list(options),
       schemas: (options) => registry.schemas(options),
       query: (filter, options) => registry.query(filter, options),
+      readsAllOf: () => true,
     }),
   });
 });

@@ -113,6 +113,11 @@ describe('RuledReader', () => {
     expect(house.asked.sort()).toEqual(['id-1 kvm', 'id-2 block', 'id-2 kvm']);
     expect(seen(await reader.schemas())).toEqual(given);
     expect(seen(await reader.list())).toEqual(given);
+    const isWhole = (await reader.domains()).map((domain) => [domain.id, reader.readsAllOf(domain)]);
+    expect(isWhole).toEqual([
+      ['id-1', false],
+      ['id-2', true],
+    ]);
     // The other domain of this name is not theirs.
     expect(seen(await reader.query({ target: 'vm' }, { domains: ['web'] }))).toEqual(['id-2 kvm block']);
   });

@@ -75,6 +75,10 @@ export class RuledReader implements Reader {
     return [...domains.flatMap(({ domain }) => byId.get(domain.id) ?? []), ...failed];
   }
 
+  readsAllOf(domain: Domain): boolean {
+    return this.#context.access().grantFor(this.#caller, domain) === 'all';
+  }
+
   async #permitted(options: ReadOptions): Promise<{
     readonly domains: readonly Permitted[];
     readonly failed: readonly DomainAnswer<never>[];

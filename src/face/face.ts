@@ -88,4 +88,6 @@ export interface Reader {
   list(options?: ReadOptions): Promise<readonly ListAnswer[]>;
   schemas(options?: SchemaReadOptions): Promise<readonly SchemaAnswer[]>;
   query(filter: StatsFilter, options?: QueryOptions): Promise<readonly SampleAnswer[]>;
+  /** True where the rules give everything about the domain, not only what some providers measure. */
+  readsAllOf(domain: Domain): boolean;
 }

@@ -39,6 +39,7 @@ let registry: Registry;
 let domain: Domain;
 let face: QmpFace;
 let visible: readonly Domain[];
+let readsAll: boolean;
 let feed: DomainListener | undefined;
 const warnings: string[] = [];
 
@@ -48,6 +49,7 @@ beforeEach(async () => {
   registry = new Registry([new QemuSource(monitor.uri)]);
   domain = (await registry.list())[0]?.domain as Domain;
   visible = [domain];
+  readsAll = true;
   warnings.length = 0;
 });
 afterEach(async () => {
@@ -63,6 +65,7 @@ async function serve(options: Partial<QmpFaceOptions> = {}): Promise<string> {
     list: (read) => registry.list(read),
     schemas: (read) => registry.schemas(read),
     query: (filter, read) => registry.query(filter, read),
+    readsAllOf: () => readsAll,
   };
   const context: FaceContext = {
     runtimeDir: folder,
@@ -144,6 +147,23 @@ describe('a domain’s socket', () => {
     expect((await talk(path, NEGOTIATE + request, 3))[2]).toBe(
       `{"error": {"class": "GenericError", "desc": "Property 'secret.data' not found"}}`,
     );
+  });
+
+  it('measures nothing else for whom the rules give only some providers', async () => {
+    readsAll = false;
+    const path = await serve();
+    const before = monitor.requests.length;
+    const [, , refused, allowed] = await talk(
+      path,
+      `${NEGOTIATE}{"execute":"query-blockstats"}{"execute":"query-status"}`,
+      4,
+    );
+    expect(refused).toBe(
+      '{"error": {"class": "CommandNotFound", "desc": "The command query-blockstats has not been found"}}',
+    );
+    expect(allowed).toContain('"status": "running"');
+    const asked = monitor.requests.slice(before).map(({ command }) => command);
+    expect(asked.toSorted()).toEqual(['query-status', 'query-version']);
   });
 
   it('does not exist for whom no rule gives the domain, also when the rule comes later', async () => {

@@ -5,7 +5,7 @@ import type { Domain } from '../../model/domain.ts';
 import { VirtstatError } from '../../model/errors.ts';
 import type { CallOptions, MonitorRelay } from '../../model/provider.ts';
 import type { JsonValue } from '../../protocol/json/json.ts';
-import { decodeVersion, type QemuVersion } from '../../protocol/qmp/messages.ts';
+import { decodeVersion, type QemuVersion, QmpCommandError } from '../../protocol/qmp/messages.ts';
 import { statsWords } from '../../protocol/qmp/server/commands.ts';
 import type { Caller, Face, FaceContext, Reader } from '../face.ts';
 import { DomainBackend } from './backend.ts';
@@ -17,6 +17,17 @@ import { SocketNames } from './socket-names.ts';
 
 /** How old an answer may be, in milliseconds, unless it is said otherwise. */
 export const DEFAULT_MAX_AGE_MS = 1000;
+
+/**
+ * Commands that measure what rules have no provider for: whoever has only some providers of a domain does not have them.
+ */
+const MEASURES: ReadonlySet<string> = new Set([
+  'query-balloon',
+  'query-blockstats',
+  'query-iothreads',
+  'qom-get',
+  'qom-list',
+]);
 
 /** Who knows the monitors of domains: the registry. */
 export interface Monitors {
@@ -140,6 +151,7 @@ class ServedDomain {
       const guarded: MonitorRelay = {
         ask: async (question, args, options) => {
           await this.#mayRead(reader, options);
+          if (MEASURES.has(question) && !reader.readsAllOf(this.#domain)) throw doesNotExist(question);
           return monitor.ask(question, args, options);
         },
       };
@@ -161,7 +173,7 @@ class ServedDomain {
 
   /** The rules may have changed since the last time. @throws DOMAIN_GONE */
   async #mayRead(reader: Reader, options: CallOptions): Promise<void> {
-    const domains = await reader.domains(options);
+    const domains = await reader.domains({ ...options, domains: [this.#domain.uuid ?? this.#domain.name] });
     if (domains.some(({ id }) => id === this.#domain.id)) return;
     throw new VirtstatError('DOMAIN_GONE', `${this.#domain.name} is no longer there`);
   }
@@ -182,4 +194,9 @@ class ServedDomain {
 
 function callerOf({ peer }: ServedConnection): Caller {
   return { kind: 'user', ...peer };
+}
+
+/** As QEMU answers a command that it does not know. */
+function doesNotExist(command: string): QmpCommandError {
+  return new QmpCommandError(command, 'CommandNotFound', `The command ${command} has not been found`);
 }

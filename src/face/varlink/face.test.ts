@@ -84,6 +84,7 @@ function readerOf(all: Registry): Reader {
     list: (options) => all.list(options),
     schemas: (options) => all.schemas(options),
     query: (filter, options) => all.query(filter, options),
+    readsAllOf: () => true,
   };
 }
 

@@ -56,6 +56,7 @@ beforeEach(async () => {
     list: (options) => local.list(options),
     schemas: (options) => local.schemas(options),
     query: (filter, options) => local.query(filter, options),
+    readsAllOf: () => true,
   };
   face = new VarlinkFace({ info: { vendor: 'v', product: 'p', version: '1', url: 'u' } });
   await face.listen({
