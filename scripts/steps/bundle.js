@@ -1,10 +1,13 @@
 // @ts-check
 import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { ROOT } from './project.js';
 
 /** The programs of the command line, as tsc leaves them and as they are shipped. */
 const PROGRAMS = { virtstat: 'main.js', 'vm-owner': 'demo/vm-owner.js' };
+
+/** Verbs that are long-lived or large: each is a file of its own, so that the quick ones need not read them. */
+const VERBS_APART = ['completion', 'demo', 'monitor', 'serve'];
 
 /** What stays a module of its own: the live screen, whose library is one that only `import` can load. */
 const LIVE_SCREEN = 'live/frames.js';
@@ -23,7 +26,10 @@ export async function bundleCommandLine(dist) {
   const compiled = join(dist, 'cli');
   const bundled = join(dist, '.cli');
   await build({
-    entryPoints: Object.fromEntries(Object.entries(PROGRAMS).map(([name, file]) => [name, join(compiled, file)])),
+    entryPoints: Object.fromEntries([
+      ...Object.entries(PROGRAMS).map(([name, file]) => [name, join(compiled, file)]),
+      ...VERBS_APART.map((verb) => [verb, join(compiled, `verbs/${verb}.js`)]),
+    ]),
     outdir: bundled,
     outExtension: { '.js': '.cjs' },
     absWorkingDir: ROOT,
@@ -45,6 +51,14 @@ export async function bundleCommandLine(dist) {
           onLoad({ filter: /\/node_modules\/commander\/lib\/.*\.js$/ }, ({ path }) => ({
             contents: withBareBuiltins(readFileSync(path, 'utf8')),
           })),
+      },
+      {
+        name: 'verbs-apart',
+        setup: ({ onResolve }) =>
+          onResolve({ filter: /^\.\/verbs\// }, ({ path }) => {
+            const verb = basename(path, '.js');
+            return VERBS_APART.includes(verb) ? { path: `./${verb}.cjs`, external: true } : undefined;
+          }),
       },
       {
         name: 'live-screen',
