@@ -12,6 +12,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          setupFiles: ['test/lab/seed.ts'],
           include: ['src/**/*.test.{ts,tsx}', 'scripts/**/*.test.ts'],
           testTimeout: UNIT_TIMEOUT_MS,
           hookTimeout: UNIT_TIMEOUT_MS,
@@ -22,6 +23,7 @@ export default defineConfig({
         // These start virtual machines: one file after another, apart from the others, so that they do not fight for cores.
         test: {
           name: 'live',
+          setupFiles: ['test/lab/seed.ts'],
           include: ['test/**/*.test.ts'],
           exclude: ['test/fixtures/**'],
           testTimeout: LIVE_TIMEOUT_MS,

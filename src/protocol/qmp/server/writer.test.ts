@@ -61,7 +61,8 @@ describe('text', () => {
   it('says what JSON.parse reads', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
-        expect(JSON.parse(writeValue(value as QmpValue))).toEqual(JSON.parse(JSON.stringify(value)));
+        // Not what JSON.stringify writes: that loses the sign of zero.
+        expect(JSON.parse(writeValue(value as QmpValue))).toEqual(value);
       }),
     );
   });
