@@ -117,9 +117,9 @@ export class Registry {
    */
   async find(options: ReadOptions = {}): Promise<FoundDomains> {
     const { domains: wanted = [], ...everyone } = options;
-    const results = await this.#find(everyone);
-    const domains = results.flatMap((result) => (isFailedSource(result) ? [] : [result.domain]));
-    const errors = results.flatMap((result) => (isFailedSource(result) ? [result.error] : []));
+    const present = await this.present(everyone);
+    const domains = present.filter(({ errors }) => errors.length === 0).map(({ domain }) => domain);
+    const errors = present.flatMap((answer) => answer.errors);
     checkDomains(wanted, domains, errors);
     return { domains: domains.filter((domain) => isWanted(domain, options.domains)), errors };
   }
