@@ -16,27 +16,28 @@ export interface DeadlineOptions {
  * @throws TIMEOUT at the deadline; the reason of the caller's signal, or CANCELLED around it
  */
 export function withDeadline<T>(work: (signal: AbortSignal) => Promise<T>, options: DeadlineOptions): Promise<T> {
-  const { signal, timeoutMs, what } = options;
-  return new Promise<T>((resolve, reject) => {
-    const controller = new AbortController();
-    const stop = (error: VirtstatError): void => {
-      release();
-      controller.abort(error);
-      reject(error);
-    };
-    const onAbort = (): void => stop(cancellation(signal, what));
-    const timer = setTimeout(() => {
-      stop(new VirtstatError('TIMEOUT', `${what} gave no answer within ${timeoutMs} ms`));
-    }, timeoutMs);
-    let forget = (): void => undefined;
-    const release = (): void => {
-      clearTimeout(timer);
-      forget();
-    };
-    if (signal.aborted) return onAbort();
-    forget = onceAborted(signal, onAbort);
-    work(controller.signal).then(resolve, reject).finally(release);
-  });
+  return untilDeadline((signal) => whileWanted(work(signal), signal, options.what), options);
+}
+
+/**
+ * Runs `work` with the same signal, for work that waits for nothing longer than that: what it has by then is its result.
+ */
+export async function untilDeadline<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  { signal, timeoutMs, what }: DeadlineOptions,
+): Promise<T> {
+  if (signal.aborted) throw cancellation(signal, what);
+  const controller = new AbortController();
+  const timer = setTimeout(() => {
+    controller.abort(new VirtstatError('TIMEOUT', `${what} gave no answer within ${timeoutMs} ms`));
+  }, timeoutMs);
+  const forget = onceAborted(signal, () => controller.abort(cancellation(signal, what)));
+  try {
+    return await work(controller.signal);
+  } finally {
+    clearTimeout(timer);
+    forget();
+  }
 }
 
 /** Waits for something that others share: the signal ends this wait, not the work. */

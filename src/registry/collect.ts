@@ -1,8 +1,10 @@
+import { whileWanted } from '../host/deadline.ts';
 import { VirtstatError } from '../model/errors.ts';
 import { entriesFor, isPathSelected, type ProviderFilter, type StatsFilter, selectNames } from '../model/filter.ts';
 import type { CallOptions, FoundDomain, Provider, SchemaOptions } from '../model/provider.ts';
 import type { Reading, Sample } from '../model/sample.ts';
 import type { DomainAnswer, SampleAnswer, SchemaAnswer } from './answer.ts';
+import type { Substitute } from './collections.ts';
 
 /** Every provider of a domain: those of its source, then those registered for all domains. */
 async function providersOf(
@@ -10,23 +12,37 @@ async function providersOf(
   everywhere: readonly Provider[],
   options: CallOptions,
 ): Promise<readonly Provider[]> {
-  return [...(await found.providers(options)), ...everywhere];
+  const own = await whileWanted(found.providers(options), options.signal, found.domain.name);
+  return [...own, ...everywhere];
 }
 
 /**
- * Asks the providers that the filter selects, all at once; what one raises becomes an error beside the others' values.
- * Results stand in the order of the providers, and of the filter's entries within each.
+ * Asks the providers that the filter selects, all at once; what one raises becomes an error beside the others' values, with
+ * what there is `instead` of its own. None is waited for longer than the signal lets. Results stand in the order of the
+ * providers, and of the filter's entries within each.
  */
 export async function collectSamples(
   found: FoundDomain,
   everywhere: readonly Provider[],
   filter: StatsFilter,
+  instead: Substitute,
   options: CallOptions,
 ): Promise<SampleAnswer> {
   const asked = (await providersOf(found, everywhere, options))
     .filter((provider) => provider.targets.includes(filter.target))
     .flatMap((provider) => entriesFor(filter, provider.name).map((entry) => ({ provider, entry })));
-  return gather(found, asked, ({ provider, entry }) => sampleProvider(found, provider, filter, entry, options));
+  // One that is named twice has its last values once.
+  const substituted = new Set<string>();
+  return gather(
+    found,
+    asked,
+    ({ provider, entry }) => sampleProvider(found, provider, filter, entry, options),
+    ({ provider: { name } }, error) => {
+      if (substituted.has(name)) return [];
+      substituted.add(name);
+      return instead(name, error);
+    },
+  );
 }
 
 /** The schemas of every provider of a domain, or those of one target. */
@@ -40,7 +56,7 @@ export async function collectSchemas(
     (provider) => target === undefined || provider.targets.includes(target),
   );
   return gather(found, providers, async (provider) => {
-    const schemas = await guard(provider, found, () => provider.schemas(found.domain, options));
+    const schemas = await guard(provider, found, options, () => provider.schemas(found.domain, options));
     return schemas.filter((schema) => target === undefined || schema.target === target);
   });
 }
@@ -54,7 +70,7 @@ async function sampleProvider(
 ): Promise<readonly Sample[]> {
   const { target, paths } = filter;
   const request = { target, ...(names && { names }), ...(paths && { paths }) };
-  const readings = await guard(provider, found, () => provider.stats(found.domain, request, options));
+  const readings = await guard(provider, found, options, () => provider.stats(found.domain, request, options));
   return readings
     .filter((reading) => isPathSelected(paths, reading.path))
     .map((reading) => sampleOf(found.domain.name, provider.name, target, reading, names))
@@ -86,20 +102,34 @@ async function gather<A, T>(
   found: FoundDomain,
   asked: readonly A[],
   ask: (item: A) => Promise<readonly T[]>,
+  instead: (item: A, error: VirtstatError) => readonly T[] = () => [],
 ): Promise<DomainAnswer<T>> {
-  const outcomes = await Promise.allSettled(asked.map(ask));
-  return {
-    domain: found.domain,
-    items: outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? outcome.value : [])),
-    errors: outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : [])),
-  };
+  const errors = new Map<string, VirtstatError>();
+  const items = await Promise.all(
+    asked.map(async (item) => {
+      try {
+        return await ask(item);
+      } catch (error) {
+        const reason = VirtstatError.from(error, 'INTERNAL', `reading ${found.domain.name} failed`);
+        // What keeps several providers away is one thing to know.
+        errors.set(reason.message, reason);
+        return instead(item, reason);
+      }
+    }),
+  );
+  return { domain: found.domain, items: items.flat(), errors: [...errors.values()] };
 }
 
 /** A provider may be anybody's code: whatever it throws, also before its first await, leaves as one of our errors. */
-async function guard<T>(provider: Provider, found: FoundDomain, call: () => Promise<T>): Promise<T> {
+async function guard<T>(
+  provider: Provider,
+  { domain }: FoundDomain,
+  { signal }: CallOptions,
+  call: () => Promise<T>,
+): Promise<T> {
   try {
-    return await call();
+    return await whileWanted(call(), signal, domain.name);
   } catch (error) {
-    throw VirtstatError.from(error, 'PROVIDER_FAILED', `provider ${provider.name} failed for ${found.domain.name}`);
+    throw VirtstatError.from(error, 'PROVIDER_FAILED', `provider ${provider.name} failed for ${domain.name}`);
   }
 }

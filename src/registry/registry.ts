@@ -1,5 +1,4 @@
-import { nowNs } from '../host/clock.ts';
-import { whileWanted, withDeadline } from '../host/deadline.ts';
+import { untilDeadline, whileWanted } from '../host/deadline.ts';
 import { type Domain, isDomainNamed } from '../model/domain.ts';
 import { cancellation, VirtstatError } from '../model/errors.ts';
 import type { StatsFilter } from '../model/filter.ts';
@@ -8,7 +7,7 @@ import type { CallOptions, FoundDomain, MonitorRelay, Provider, Source } from '.
 import type { DomainAnswer, FoundDomains, ListAnswer, SampleAnswer, SchemaAnswer } from './answer.ts';
 import { type CheckedRequest, checkDomains, type Request, resolveRequest } from './check.ts';
 import { collectSamples, collectSchemas } from './collect.ts';
-import { LastAnswers, markStale } from './last-answers.ts';
+import { Collections } from './collections.ts';
 import { type FailedSource, isFailedSource, Search, type SearchResult } from './search.ts';
 
 /** Bounds and choices that hold for every call on a registry. */
@@ -52,8 +51,9 @@ export class Registry {
   #search: Search;
   #deadlineMs: number;
   readonly #providers: Provider[] = [];
-  readonly #lastAnswers = new LastAnswers();
-  readonly #collecting = new Map<string, Promise<SampleAnswer>>();
+  readonly #collections = new Collections((found, filter, instead) =>
+    this.#attempt(found, this.#closing.signal, (call) => collectSamples(found, this.#providers, filter, instead, call)),
+  );
   readonly #closing = new AbortController();
 
   /** @throws USAGE for a deadline out of range */
@@ -128,9 +128,11 @@ export class Registry {
   async list(options: ReadOptions = {}): Promise<readonly ListAnswer[]> {
     return this.#sweep(options, async (found, attempt) => {
       const { domain } = found;
+      const ask = <T>(question: (call: CallOptions) => Promise<T>, call: CallOptions) =>
+        whileWanted(question(call), call.signal, domain.name);
       const [described, readable] = await Promise.all([
-        attempt(async (call) => ({ domain: await found.describe(call), items: [], errors: [] })),
-        attempt(async (call) => ({ domain, items: await found.availability(call), errors: [] })),
+        attempt(async (call) => ({ domain: await ask((c) => found.describe(c), call), items: [], errors: [] })),
+        attempt(async (call) => ({ domain, items: await ask((c) => found.availability(c), call), errors: [] })),
       ]);
       // Both fail for the same reason, most often.
       const errors = [...described.errors, ...readable.errors].slice(0, 1);
@@ -171,11 +173,10 @@ export class Registry {
 
   /** Values now, by domain. Never rejects for what a domain does; a name that does not exist drops out silently. */
   async query(filter: StatsFilter, options: QueryOptions = {}): Promise<readonly SampleAnswer[]> {
-    const request = JSON.stringify(filter);
     const found = await this.#find(options);
     return Promise.all(
       found.map((result) =>
-        isFailedSource(result) ? failedAnswer(result) : this.#queryOne(result, filter, request, options),
+        isFailedSource(result) ? failedAnswer(result) : this.#collections.query(result, filter, options),
       ),
     );
   }
@@ -221,37 +222,6 @@ export class Registry {
     });
   }
 
-  async #queryOne(
-    found: FoundDomain,
-    filter: StatsFilter,
-    request: string,
-    options: QueryOptions,
-  ): Promise<SampleAnswer> {
-    const last = this.#lastAnswers.get(found.domain.id, request);
-    if (last !== undefined && isYoungerThan(last, options.maxAgeMs ?? 0)) return last;
-    const key = `${found.domain.id} ${request}`;
-    let collecting = this.#collecting.get(key);
-    if (collecting === undefined) {
-      collecting = this.#collect(found, filter, request).finally(() => this.#collecting.delete(key));
-      this.#collecting.set(key, collecting);
-    }
-    return options.signal === undefined ? collecting : whileWanted(collecting, options.signal, found.domain.name);
-  }
-
-  async #collect(found: FoundDomain, filter: StatsFilter, request: string): Promise<SampleAnswer> {
-    const answer = await this.#attempt(found, this.#closing.signal, (call) =>
-      collectSamples(found, this.#providers, filter, call),
-    );
-    const [error] = answer.errors;
-    if (error === undefined) {
-      if (answer.items.length > 0) this.#lastAnswers.keep(request, answer);
-      return answer;
-    }
-    const last = this.#lastAnswers.get(found.domain.id, request);
-    if (answer.items.length > 0 || last === undefined || error.code === 'DOMAIN_GONE') return answer;
-    return { ...answer, items: markStale(last.items, error, nowNs()) };
-  }
-
   async #sweep<T>(
     options: ReadOptions,
     ask: (found: FoundDomain, attempt: Attempt<T>) => Promise<DomainAnswer<T>>,
@@ -276,7 +246,7 @@ export class Registry {
     const what = domain.name;
     const limit = { signal, timeoutMs: this.#deadlineMs, what };
     try {
-      return await withDeadline(async (limited) => question({ signal: limited }), limit);
+      return await untilDeadline((limited) => question({ signal: limited }), limit);
     } catch (error) {
       return { domain, items: [], errors: [VirtstatError.from(error, 'INTERNAL', `reading ${what} failed`)] };
     }
@@ -290,7 +260,7 @@ export class Registry {
   /** A source that could not be searched says nothing about who has gone. */
   #forgetAbsent(results: readonly SearchResult[]): void {
     if (results.some(isFailedSource)) return;
-    this.#lastAnswers.retain(new Set(results.flatMap((result) => ('domain' in result ? [result.domain.id] : []))));
+    this.#collections.retain(new Set(results.flatMap((result) => ('domain' in result ? [result.domain.id] : []))));
   }
 
   #until(signal: AbortSignal | undefined): AbortSignal {
@@ -308,10 +278,6 @@ function failedAnswer({ source, error }: FailedSource): DomainAnswer<never> {
 
 function isWanted(domain: Domain, wanted: readonly string[] | undefined): boolean {
   return wanted === undefined || wanted.some((name) => isDomainNamed(domain, name));
-}
-
-function isYoungerThan({ items }: SampleAnswer, maxAgeMs: number): boolean {
-  return maxAgeMs > 0 && items.every(({ collectedAtNs }) => Number(nowNs() - collectedAtNs) <= maxAgeMs * 1e6);
 }
 
 /** A timer would take what is out of its range for a millisecond. */

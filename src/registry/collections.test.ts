@@ -1,0 +1,84 @@
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { VirtstatError } from '../model/errors.ts';
+import type { Provider, Source } from '../model/provider.ts';
+import { Registry } from './registry.ts';
+
+/** A provider that counts how often it is asked; `behave` may be replaced to make it fail or hang. */
+class Counter implements Provider {
+  readonly name: string;
+  readonly targets = ['vm'];
+  calls = 0n;
+  behave: () => Promise<void> = async () => undefined;
+
+  constructor(name = 'kvm') {
+    this.name = name;
+  }
+
+  async schemas() {
+    return [];
+  }
+
+  async stats() {
+    this.calls++;
+    await this.behave();
+    const stats = [{ name: 'calls', value: this.calls }];
+    return [{ via: 'test', collectedAtNs: BigInt(Date.now()) * 1_000_000n, stats }];
+  }
+}
+
+function registryOf(providers: readonly Provider[], deadlineMs = 200): Registry {
+  const domain = { id: 'id-a', name: 'a', source: 'test:' };
+  const found = {
+    domain,
+    providers: async () => providers,
+    describe: async () => domain,
+    availability: async () => [],
+  };
+  const source: Source = { uri: 'test:', scan: async () => [found], close: async () => undefined };
+  const made = new Registry([source], { deadlineMs });
+  onTestFinished(() => made.close());
+  return made;
+}
+
+const never = () => new Promise<never>(() => undefined);
+
+describe('a provider that fails', () => {
+  it('costs the other providers of the domain nothing, not even their values', async () => {
+    const [healthy, deaf] = [new Counter('process'), new Counter('kvm')];
+    const made = registryOf([deaf, healthy]);
+    await made.query({ target: 'vm' });
+    deaf.behave = never;
+    const [answer] = await made.query({ target: 'vm' });
+    expect(answer?.errors.map(({ code }) => code)).toEqual(['TIMEOUT']);
+    expect(answer?.items.map(({ provider, stale, stats }) => [provider, stale?.code, stats[0]?.value])).toEqual([
+      ['kvm', 'TIMEOUT', 1n],
+      ['process', undefined, 2n],
+    ]);
+  });
+
+  it('is told once, however many providers it keeps away', async () => {
+    const broken = new VirtstatError('MONITOR_BUSY', 'somebody else is there');
+    const counters = ['a', 'b'].map((name) => new Counter(name));
+    for (const counter of counters) counter.behave = () => Promise.reject(broken);
+    const [answer] = await registryOf(counters).query({ target: 'vm' });
+    expect(answer?.errors).toEqual([broken]);
+  });
+
+  it('holds up its readers once: a domain that was late gives its last values at once, until it is back', async () => {
+    const counter = new Counter();
+    const made = registryOf([counter], 400);
+    const ask = async () => {
+      const beginMs = performance.now();
+      const [answer] = await made.query({ target: 'vm' });
+      return { ms: performance.now() - beginMs, stale: answer?.items[0]?.stale?.code };
+    };
+    await ask();
+    counter.behave = never;
+    expect(await ask()).toMatchObject({ stale: 'TIMEOUT' });
+    const late = await ask();
+    expect(late.stale).toBe('TIMEOUT');
+    expect(late.ms).toBeLessThan(300);
+    counter.behave = async () => undefined;
+    await vi.waitFor(async () => expect((await ask()).stale).toBeUndefined(), { timeout: 2000 });
+  });
+});
