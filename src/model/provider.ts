@@ -36,6 +36,15 @@ export interface Provider {
   stats(domain: Domain, request: StatsRequest, options: CallOptions): Promise<readonly Reading[]>;
 }
 
+/** A provider that can say, without being asked for values, what of it can be had. */
+export interface OfferedProvider extends Provider {
+  /**
+   * For each of its targets whether it can be measured now and, where not, why.
+   * @throws what keeps it from finding out, such as the errors of a monitor
+   */
+  availability(domain: Domain, options: CallOptions): Promise<readonly Availability[]>;
+}
+
 /** What a monitor answers, as JSON has it: an integer beyond ±(2^53-1) is a `bigint`. */
 export type MonitorValue =
   | null

@@ -4,9 +4,11 @@ import { hasOwnNetwork, type Process, pathSeenBy, readFileOf, readProcess } from
 import type { StreamAddress } from '../../host/stream.ts';
 import type { Availability, Domain } from '../../model/domain.ts';
 import { VirtstatError } from '../../model/errors.ts';
-import type { CallOptions, FoundDomain, MonitorRelay, Provider } from '../../model/provider.ts';
+import type { CallOptions, FoundDomain, MonitorRelay, OfferedProvider, Provider } from '../../model/provider.ts';
+import { explained } from '../explain.ts';
 import { Monitor } from '../qemu/monitor.ts';
 import { Relay } from '../qemu/relay.ts';
+import { VIA_QMP } from '../qemu/via.ts';
 import { type MonitorEndpoint, parseCommandLine } from './command-line.ts';
 import { KVM, LocalFiles } from './local-files.ts';
 import { LocalKvm, type MonitorWay } from './local-kvm.ts';
@@ -29,6 +31,10 @@ export class LocalDomain implements FoundDomain {
   readonly #files: LocalFiles;
   readonly #monitor: Monitor | undefined;
   readonly #relay: Relay | undefined;
+  /** Our own providers. */
+  readonly #own: readonly OfferedProvider[] = [];
+  /** Those that the monitor offered beside KVM's when it was last asked: it may be out of reach by now. */
+  #offered: readonly Provider[] = [];
   #monitorRefusal: { readonly error: VirtstatError; readonly atMs: number } | undefined;
 
   constructor(id: string, process: Process, source: string, procRoot: string) {
@@ -41,6 +47,7 @@ export class LocalDomain implements FoundDomain {
     if (addresses.length > 0) {
       this.#monitor = new Monitor(addresses);
       this.#relay = new Relay(this.#monitor, { isOneProcess: true });
+      this.#own = this.#relay.own.map((provider) => this.#watchedOffer(provider));
       this.monitor = { ask: (...call) => this.#ask((relay) => relay.ask(...call)) };
     }
     this.#files = new LocalFiles(pid, {
@@ -51,10 +58,7 @@ export class LocalDomain implements FoundDomain {
   }
 
   async providers(options: CallOptions): Promise<readonly Provider[]> {
-    const offered = await this.#offered(options);
-    if (VirtstatError.is(offered)) return [new LocalKvm(this.#files, { error: offered })];
-    const others = offered.providers.filter((provider) => provider.name !== KVM);
-    return [new LocalKvm(this.#files, offered.kvm), ...others];
+    return [await this.#kvm(options), ...this.#offered, ...this.#own];
   }
 
   async describe(options: CallOptions): Promise<Domain> {
@@ -69,10 +73,14 @@ export class LocalDomain implements FoundDomain {
   }
 
   async availability(options: CallOptions): Promise<readonly Availability[]> {
-    const offered = await this.#offered(options);
-    if (VirtstatError.is(offered)) return new LocalKvm(this.#files, { error: offered }).availability();
-    const others = offered.availability.filter(({ provider }) => provider !== KVM);
-    return [...new LocalKvm(this.#files, offered.kvm).availability(), ...others];
+    const [kvm, ...own] = await Promise.all([
+      this.#kvm(options),
+      ...this.#own.map((provider) => explained(provider, VIA_QMP, this.domain, options)),
+    ]);
+    const offered = this.#offered.flatMap(({ name, targets }) =>
+      targets.map((target) => ({ provider: name, target, via: VIA_QMP, available: true })),
+    );
+    return [...kvm.availability(), ...offered, ...own.flat()];
   }
 
   /** Gives back files and connection. */
@@ -81,21 +89,28 @@ export class LocalDomain implements FoundDomain {
     this.#monitor?.close();
   }
 
-  /** What the monitor offers, or why it cannot be asked. @throws DOMAIN_GONE */
-  async #offered(options: CallOptions): Promise<Offered | VirtstatError> {
+  /** The provider of KVM's statistics by the ways that are open now. @throws DOMAIN_GONE */
+  async #kvm(options: CallOptions): Promise<LocalKvm> {
+    return new LocalKvm(this.#files, await this.#kvmOfMonitor(options));
+  }
+
+  /** What the monitor offers of KVM, or why it offers nothing; what else it offers is noted. @throws DOMAIN_GONE */
+  async #kvmOfMonitor(options: CallOptions): Promise<MonitorWay> {
     try {
       return await this.#askBriefly(async (relay, brief) => {
-        const [offers, availability] = await Promise.all([relay.providers(brief), relay.availability(brief)]);
-        const providers = offers.map((provider) => this.#watched(provider));
-        const kvm = providers.find(({ name }) => name === KVM);
-        const reason = availability.find(({ available }) => !available)?.reason ?? 'QEMU offers no statistics of KVM';
-        const way = kvm === undefined ? { error: new VirtstatError('STATS_NOT_OFFERED', reason) } : { provider: kvm };
-        return { providers, availability, kvm: way };
+        const [offered, { reason }] = await Promise.all([relay.offered(brief), relay.offer(brief)]);
+        const providers = offered.map((provider) => this.#watched(provider));
+        this.#offered = providers.filter(({ name }) => name !== KVM);
+        const provider = providers.find(({ name }) => name === KVM);
+        if (provider !== undefined) return { provider };
+        return {
+          error: new VirtstatError('STATS_NOT_OFFERED', reason ?? 'QEMU offers no statistics of KVM'),
+        };
       }, options);
     } catch (error) {
       const reason = VirtstatError.from(error, 'INTERNAL', `asking the monitor of ${this.domain.name} failed`);
       if (reason.code === 'DOMAIN_GONE' || reason.code === 'CANCELLED') throw reason;
-      return reason;
+      return { error: reason };
     }
   }
 
@@ -106,6 +121,14 @@ export class LocalDomain implements FoundDomain {
       targets: provider.targets,
       schemas: (domain, options) => this.#ask(() => provider.schemas(domain, options)),
       stats: (domain, request, options) => this.#ask(() => provider.stats(domain, request, options)),
+    };
+  }
+
+  #watchedOffer(provider: OfferedProvider): OfferedProvider {
+    return {
+      ...this.#watched(provider),
+      availability: (domain, options) =>
+        this.#askBriefly((_relay, brief) => provider.availability(domain, brief), options),
     };
   }
 
@@ -166,12 +189,6 @@ export class LocalDomain implements FoundDomain {
     const { pid, startTicks } = this.#process;
     return readProcess(pid, this.#procRoot)?.startTicks !== startTicks;
   }
-}
-
-interface Offered {
-  readonly providers: readonly Provider[];
-  readonly availability: readonly Availability[];
-  readonly kvm: MonitorWay;
 }
 
 /** What says that the next attempt will go the same way. */

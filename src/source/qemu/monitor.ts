@@ -40,6 +40,7 @@ export class Monitor {
   readonly #addresses: readonly StreamAddress[];
   readonly #options: MonitorOptions;
   readonly #closing = new AbortController();
+  readonly #listeners = new Set<(event: QmpEvent) => void>();
   #connection: Connection | undefined;
   #opening: Promise<Connection> | undefined;
   #connections = 0;
@@ -51,6 +52,16 @@ export class Monitor {
   constructor(addresses: StreamAddress | readonly StreamAddress[], options: MonitorOptions = {}) {
     this.#addresses = 'kind' in addresses ? [addresses] : addresses;
     this.#options = options;
+    if (options.onEvent) this.subscribe(options.onEvent);
+  }
+
+  /**
+   * Hears of every event while a connection is open; the listener must not throw. Returns what ends it. A subscription does
+   * not open a connection, nor keep one open.
+   */
+  subscribe(listener: (event: QmpEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /** The addresses, for messages. */
@@ -168,12 +179,14 @@ export class Monitor {
   }
 
   async #openOne(address: StreamAddress): Promise<Connection> {
-    const { greetingTimeoutMs = DEFAULT_GREETING_TIMEOUT_MS, oob, onEvent } = this.#options;
+    const { greetingTimeoutMs = DEFAULT_GREETING_TIMEOUT_MS, oob } = this.#options;
     const connection = await openConnection(address, {
       signal: this.#closing.signal,
       greetingTimeoutMs,
       ...(oob !== undefined && { oob }),
-      ...(onEvent && { onEvent }),
+      onEvent: (event) => {
+        for (const listener of this.#listeners) listener(event);
+      },
     });
     if (this.#closing.signal.aborted) {
       connection.close(this.#closing.signal.reason);

@@ -1,7 +1,14 @@
 import { nowNs } from '../../host/clock.ts';
 import type { Availability, Domain, Vmm } from '../../model/domain.ts';
 import { VirtstatError } from '../../model/errors.ts';
-import type { CallOptions, MonitorRelay, MonitorValue, Provider, StatsRequest } from '../../model/provider.ts';
+import type {
+  CallOptions,
+  MonitorRelay,
+  MonitorValue,
+  OfferedProvider,
+  Provider,
+  StatsRequest,
+} from '../../model/provider.ts';
 import type { Reading } from '../../model/sample.ts';
 import type { Schema } from '../../model/stat.ts';
 import type { JsonValue } from '../../protocol/json/json.ts';
@@ -18,12 +25,12 @@ import {
 import type { QmpArguments } from '../../protocol/qmp/session.ts';
 import { decodeSchemas, decodeStats } from '../../protocol/qmp/stats-reply.ts';
 import { encodeStatsRequest } from '../../protocol/qmp/stats-request.ts';
-import { Learned } from './learned.ts';
+import { explained } from '../explain.ts';
+import { Kept } from './kept.ts';
 import type { Monitor } from './monitor.ts';
+import { ownProviders } from './providers/own.ts';
 import { isRelayedQuestion } from './questions.ts';
-
-/** The way that values from a monitor come by. */
-export const VIA_QMP = 'qmp';
+import { VIA_QMP } from './via.ts';
 
 /** What a VM is called. */
 export interface Identity {
@@ -51,14 +58,16 @@ export interface RelayOptions {
 /** What QEMU can be asked through a monitor, as providers of the model. Never changes anything in the VM. */
 export class Relay implements MonitorRelay {
   readonly #monitor: Monitor;
-  readonly #offer: Learned<Offer>;
-  readonly #identity: Learned<Identity>;
+  readonly #offer: Kept<Offer>;
+  readonly #identity: Kept<Identity>;
+  /** Our own providers, which stand on other commands than `query-stats`. */
+  readonly own: readonly OfferedProvider[];
 
-  constructor(monitor: Monitor, options: RelayOptions = {}) {
-    const isOneProcess = options.isOneProcess ?? false;
+  constructor(monitor: Monitor, { isOneProcess = false }: RelayOptions = {}) {
     this.#monitor = monitor;
-    this.#offer = new Learned(monitor, isOneProcess, (call) => this.#askOffer(call));
-    this.#identity = new Learned(monitor, isOneProcess, (call) => this.#askIdentity(call));
+    this.#offer = new Kept(monitor, { isOneProcess }, (call) => this.#askOffer(call));
+    this.#identity = new Kept(monitor, { isOneProcess }, (call) => this.#askIdentity(call));
+    this.own = ownProviders(monitor);
   }
 
   /**
@@ -69,19 +78,29 @@ export class Relay implements MonitorRelay {
     return this.#offer.get(options);
   }
 
-  /** One provider for each that QEMU names; none where it offers nothing. @throws as {@link offer} */
-  async providers(options: CallOptions): Promise<readonly Provider[]> {
+  /** One provider for each that `query-stats` names; none where QEMU offers nothing. @throws as {@link offer} */
+  async offered(options: CallOptions): Promise<readonly Provider[]> {
     const { schemas } = await this.offer(options);
     return [...new Set(schemas.map((schema) => schema.provider))].map((name) => this.#provider(name, schemas));
   }
 
-  /** What can be read through this monitor and, where KVM measures nothing, why. @throws as {@link offer} */
-  async availability(options: CallOptions): Promise<readonly Availability[]> {
-    const { schemas, reason } = await this.offer(options);
+  /** Those of `query-stats`, then our own. @throws as {@link offer} */
+  async providers(options: CallOptions): Promise<readonly Provider[]> {
+    return [...(await this.offered(options)), ...this.own];
+  }
+
+  /**
+   * What can be read through this monitor and, where something cannot, why: also where KVM measures nothing.
+   * @throws as {@link offer}
+   */
+  async availability(domain: Domain, options: CallOptions): Promise<readonly Availability[]> {
+    const [{ schemas, reason }, ...own] = await Promise.all([
+      this.offer(options),
+      ...this.own.map((provider) => explained(provider, VIA_QMP, domain, options)),
+    ]);
     const offered = schemas.map(({ provider, target }) => ({ provider, target, via: VIA_QMP, available: true }));
-    if (reason === undefined) return offered;
-    const missing = KVM_TARGETS.map((target) => ({ provider: KVM, target, via: VIA_QMP, available: false, reason }));
-    return [...missing, ...offered];
+    const missing = reason === undefined ? [] : KVM_TARGETS.map((target) => notMeasured(target, reason));
+    return [...missing, ...offered, ...own.flat()];
   }
 
   /** The vCPUs, ascending. @throws as {@link offer} */
@@ -179,6 +198,10 @@ export class Relay implements MonitorRelay {
       .filter((result) => result.provider === provider)
       .map(({ path, stats }) => ({ ...(path !== undefined && { path }), via: VIA_QMP, collectedAtNs, stats }));
   }
+}
+
+function notMeasured(target: string, reason: string): Availability {
+  return { provider: KVM, target, via: VIA_QMP, available: false, reason };
 }
 
 function vmmOf({ major, minor, micro, package: packaged }: QemuVersion): Vmm {

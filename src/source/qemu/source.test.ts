@@ -47,6 +47,13 @@ const results = {
   vcpu: [vcpu(0), vcpu(2), { provider: 'qpu', path: '/machine/qpu', stats: [{ name: 'spin', value: true }] }],
 };
 
+/** Those of `query-stats`: our own providers have tests of their own. */
+function queried<T extends { readonly name: string } | { readonly provider: string }>(
+  items: readonly T[],
+): readonly T[] {
+  return items.filter((item) => ['kvm', 'qpu'].includes('name' in item ? item.name : item.provider));
+}
+
 async function withDomain(
   fakeOptions: FakeMonitorOptions,
   use: (found: FoundDomain, fake: FakeMonitor, source: QemuSource) => Promise<void>,
@@ -72,13 +79,13 @@ describe('QemuSource', () => {
 
   it('offers one provider for each that QEMU names, with its targets and schemas', async () => {
     await withDomain({ schemas }, async (found) => {
-      const providers = await found.providers(options);
+      const providers = queried(await found.providers(options));
       expect(providers.map(({ name, targets }) => [name, targets])).toEqual([
         ['kvm', ['vm', 'vcpu']],
         ['qpu', ['vcpu']],
       ]);
       expect(await providers[0]?.schemas(found.domain, options)).toEqual(schemas.slice(0, 2));
-      expect(await found.availability(options)).toEqual(
+      expect(queried(await found.availability(options))).toEqual(
         schemas.map(({ provider, target }) => ({ provider, target, via: 'qmp', available: true })),
       );
     });
@@ -136,8 +143,8 @@ describe('QemuSource', () => {
     ['an old kernel', {}, 'Linux'],
   ])('says why %s has no statistics', async (_, fakeOptions, reason) => {
     await withDomain(fakeOptions, async (found) => {
-      expect(await found.providers(options)).toEqual([]);
-      expect(await found.availability(options)).toEqual(
+      expect(queried(await found.providers(options))).toEqual([]);
+      expect(queried(await found.availability(options))).toEqual(
         ['vm', 'vcpu'].map((target) => ({
           provider: 'kvm',
           target,
@@ -152,7 +159,7 @@ describe('QemuSource', () => {
   it('says why KVM measures nothing, also where others measure something', async () => {
     const commands = { 'query-kvm': () => ({ enabled: false, present: true }) };
     await withDomain({ schemas: schemas.slice(2), commands }, async (found) => {
-      expect(await found.availability(options)).toMatchObject([
+      expect(queried(await found.availability(options))).toMatchObject([
         { provider: 'kvm', target: 'vm', available: false, reason: expect.stringContaining('without KVM') },
         { provider: 'kvm', target: 'vcpu', available: false },
         { provider: 'qpu', target: 'vcpu', available: true },
@@ -205,9 +212,9 @@ describe('QemuSource', () => {
       import { QemuSource } from ${JSON.stringify(module)};
       const { signal } = new AbortController();
       const [found] = await new QemuSource(${JSON.stringify(fake.uri)}, { idleMs: 60_000 }).scan({ signal });
-      console.log((await found.providers({ signal })).length);`;
+      console.log((await found.providers({ signal })).some(({ name }) => name === 'qpu'));`;
     const args = ['--input-type=module', '--eval', script];
     const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 10_000 });
-    expect(stdout).toBe('2\n');
+    expect(stdout).toBe('true\n');
   });
 });

@@ -34,7 +34,7 @@ export class QemuSource implements Source {
         monitor: relay,
         providers: (call) => relay.providers(call),
         describe: (call) => relay.describe(domain, call),
-        availability: (call) => relay.availability(call),
+        availability: (call) => relay.availability(domain, call),
       },
     ];
   }

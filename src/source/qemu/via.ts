@@ -1,0 +1,2 @@
+/** The way that values from a monitor come by. */
+export const VIA_QMP = 'qmp';
