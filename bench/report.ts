@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
 /** What one measurement showed: ours against a rival, in the same run. Less is better in every unit. */
 export interface BenchResult {
   /** What was measured, in a few words. */
@@ -40,6 +42,13 @@ export function median(figures: readonly number[]): number {
 export function cpuNs(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) * 1000;
+}
+
+/** CPU time of another process, all its threads, by the scheduler's account (schedstat), in nanoseconds. */
+export function cpuNsOf(pid: number): number {
+  return readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => {
+    return sum + Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ')[0]);
+  }, 0);
 }
 
 const COLUMNS = [36, 26, 14, 14, 14, 9, 9] as const;

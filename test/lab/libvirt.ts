@@ -91,7 +91,19 @@ export async function startLibvirt(): Promise<LibvirtLab> {
   // What is mounted goes with the daemon's mount namespace, and the daemon with this process.
   const binds = Object.entries(FOLDERS).map(([name, path]) => `mount --bind "${folder}/${name}" "${path}"`);
   const script = `${binds.join('; ')}; exec libvirtd --config "${folder}/etc/libvirtd.conf" --pid-file "${folder}/libvirtd.pid"`;
-  const args = ['--pdeathsig', 'KILL', '--', 'unshare', '--mount', '--propagation', 'private', '--', 'sh', '-ec', script];
+  const args = [
+    '--pdeathsig',
+    'KILL',
+    '--',
+    'unshare',
+    '--mount',
+    '--propagation',
+    'private',
+    '--',
+    'sh',
+    '-ec',
+    script,
+  ];
   const child = spawn('setpriv', args, { stdio: ['ignore', 'ignore', 'ignore'] });
   const lab = new Lab(folder, child);
   try {
@@ -133,9 +145,12 @@ class Lab implements LibvirtLab {
       } catch (error) {
         const lost = this.#child.exitCode !== null;
         if (lost || performance.now() > deadlineMs) {
-          throw new Error(`libvirtd ${lost ? 'ended' : 'does not answer'}: ${lastLine(`${this.folder}/log/libvirtd.log`)}`, {
-            cause: error,
-          });
+          throw new Error(
+            `libvirtd ${lost ? 'ended' : 'does not answer'}: ${lastLine(`${this.folder}/log/libvirtd.log`)}`,
+            {
+              cause: error,
+            },
+          );
         }
       }
       await sleep(100);
