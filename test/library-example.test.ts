@@ -23,7 +23,7 @@ function run(code: string, more = ''): string {
 }
 
 it('the first example reads what it says', async (context) => {
-  const reason = whyNoVm({ accel: 'kvm' });
+  const reason = whyNoVm({ accel: 'kvm', paused: true });
   if (reason !== undefined) context.skip(reason);
   await using vm = await startQemu({ accel: 'kvm', paused: true, name: 'example' });
   expect(run(examples()[0] ?? '')).toMatch(`${vm.name} /machine/unattached/device[0] [ { name: 'exits', value: `);
