@@ -1,3 +1,4 @@
+import type { ConnectionLimits } from '../host/connection-pool.ts';
 import type { Domain } from '../model/domain.ts';
 import type { StatsFilter } from '../model/filter.ts';
 import type { ListAnswer, SampleAnswer, SchemaAnswer } from '../registry/answer.ts';
@@ -20,8 +21,8 @@ export interface Face {
 export interface FaceContext {
   /** Directory for its sockets; it is held by this process alone, so a socket that is found there is stale. */
   readonly runtimeDir: string;
-  /** How its sockets are to be. */
-  readonly sockets: SocketRights;
+  /** How its sockets are to be, and how many may connect to each of them. */
+  readonly sockets: SocketRights & ConnectionLimits;
   /** The domains as they come and go. */
   readonly domains: DomainFeed;
   readonly log: FaceLog;

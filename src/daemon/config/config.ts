@@ -16,13 +16,17 @@ export interface Config {
   readonly access: readonly AccessRule[];
 }
 
-/** How the sockets in the runtime directory are to be. */
+/** How the sockets in the runtime directory are to be, and how many connect to each. */
 export interface SocketConfig {
   /** Permission bits. */
   readonly mode: number;
   /** Absent: the daemon's own. */
   readonly uid?: number;
   readonly gid?: number;
+  /** Most connections to one of them. */
+  readonly maxConnections: number;
+  /** Most of those that one user has. */
+  readonly maxConnectionsPerPeer: number;
 }
 
 /** The faces that there are. */

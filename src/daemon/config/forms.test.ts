@@ -1,6 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { absolutePath, duration, durationText, fileMode, listOf, MAX_WORD_LENGTH, oneOf, word } from './forms.ts';
+import {
+  absolutePath,
+  count,
+  duration,
+  durationText,
+  fileMode,
+  listOf,
+  MAX_WORD_LENGTH,
+  oneOf,
+  word,
+} from './forms.ts';
 
 /** What is wrong with a value, by its first sentence; undefined where nothing is. */
 function wrong(
@@ -40,6 +50,16 @@ describe('duration', () => {
         expect(duration(0, 1e9).parse(durationText(ms))).toBe(ms);
       }),
     );
+  });
+});
+
+describe('count', () => {
+  it('is a whole number in its bounds, or a text of one', () => {
+    const right = count(1, 20);
+    expect([1, '1', 20, '20', '020'].map((value) => right.parse(value))).toEqual([1, 1, 20, 20, 20]);
+    for (const value of [0, '0', 21, '21', 1.5, '1.5', '', ' 1', '-1', '0x1', 9007199254740993n, '9999999999', null]) {
+      expect(wrong(right, value), String(value)).toContain('must be a whole number from 1 to 20');
+    }
   });
 });
 

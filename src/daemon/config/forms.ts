@@ -31,6 +31,17 @@ export function duration(minMs: number, maxMs: number): z.ZodType<number> {
   });
 }
 
+/** A whole number; beside the file it is a text of digits. */
+export function count(min: number, max: number): z.ZodType<number> {
+  const right = `a whole number from ${min} to ${max}`;
+  return z.unknown().transform((value, context) => {
+    const number = typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value;
+    if (typeof number === 'number' && Number.isInteger(number) && number >= min && number <= max) return number;
+    context.issues.push({ code: 'custom', input: value, message: `${shown(value)} is not right; it must be ${right}` });
+    return z.NEVER;
+  }) as z.ZodType<number>;
+}
+
 /** Permission bits in octal, as in chmod: `0660`. */
 export function fileMode(): z.ZodType<number> {
   return z

@@ -1,3 +1,4 @@
+import { MAX_CONNECTIONS, MAX_CONNECTIONS_PER_PEER } from '../../host/connection-pool.ts';
 import { FACE_NAMES, LOG_LEVELS } from './config.ts';
 
 /** How a value is given beside the file: one text, a list of texts, or tables as the file has them. */
@@ -88,6 +89,20 @@ const FACTS: Readonly<Record<string, KeyFacts>> = {
     placeholder: 'group',
     help: 'group of the sockets, a name or a number',
     defaultText: "the daemon's own group",
+    needsRestart: true,
+  },
+  'socket.max-connections': {
+    form: 'text',
+    placeholder: 'count',
+    help: 'most connections to one socket at once, 1 to 1000000',
+    default: MAX_CONNECTIONS,
+    needsRestart: true,
+  },
+  'socket.max-connections-per-user': {
+    form: 'text',
+    placeholder: 'count',
+    help: 'most of them that one user has, or on TCP one address, 1 to 1000000',
+    default: MAX_CONNECTIONS_PER_PEER,
     needsRestart: true,
   },
   'log.level': {

@@ -51,7 +51,7 @@ describe('a right configuration', () => {
       runtimeDir: '/run/virtstat',
       faces: ['qmp', 'varlink'],
       qmpMaxAgeMs: 1000,
-      socket: { mode: 0o666 },
+      socket: { mode: 0o666, maxConnections: 4096, maxConnectionsPerPeer: 1024 },
       logLevel: 'info',
       access: [],
     });
@@ -68,7 +68,7 @@ describe('a right configuration', () => {
       runtime-dir = "/srv/v"
       faces = []
       qmp.max-age = "0s"
-      socket = { mode = "0600", user = "monitor", group = "17" }
+      socket = { mode = "0600", user = "monitor", group = "17", max-connections = 9, max-connections-per-user = "8" }
       [log]
       level = "debug"
       [[access]]
@@ -86,7 +86,7 @@ describe('a right configuration', () => {
       runtimeDir: '/srv/v',
       faces: [],
       qmpMaxAgeMs: 0,
-      socket: { mode: 0o600, uid: 990, gid: 17 },
+      socket: { mode: 0o600, uid: 990, gid: 17, maxConnections: 9, maxConnectionsPerPeer: 8 },
       logLevel: 'debug',
       access: [
         {

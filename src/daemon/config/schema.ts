@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type Accounts, type Config, FACE_NAMES, LOG_LEVELS } from './config.ts';
-import { absolutePath, duration, fileMode, listOf, oneOf, word } from './forms.ts';
+import { absolutePath, count, duration, fileMode, listOf, oneOf, word } from './forms.ts';
 
 /** How many sources one daemon reads. */
 export const MAX_SOURCES = 1024;
@@ -13,6 +13,9 @@ export const MAX_RULE_ENTRIES = 1000;
 
 /** A socket's whole path has at most 107 bytes: this leaves room for `/qmp/` and a name. */
 export const MAX_RUNTIME_DIR_BYTES = 60;
+
+/** The largest bound on connections; the kernel lets no process have more files. */
+const MAX_CONNECTIONS_EVER = 1_000_000;
 
 /** The largest id that a user or group has; the one above means none. */
 const MAX_ID = 0xffff_fffe;
@@ -68,7 +71,13 @@ function makeSchema({ userId, groupId }: Accounts) {
       'runtime-dir': absolutePath(MAX_RUNTIME_DIR_BYTES),
       faces: listOf(oneOf(FACE_NAMES), 0, FACE_NAMES.length),
       qmp: table({ 'max-age': duration(0, 3_600_000) }),
-      socket: table({ mode: fileMode(), user: user.optional(), group: group.optional() }),
+      socket: table({
+        mode: fileMode(),
+        user: user.optional(),
+        group: group.optional(),
+        'max-connections': count(1, MAX_CONNECTIONS_EVER),
+        'max-connections-per-user': count(1, MAX_CONNECTIONS_EVER),
+      }),
       log: table({ level: oneOf(LOG_LEVELS) }),
       access: listOf(rule, 0, MAX_RULES),
     },
@@ -138,6 +147,8 @@ export function checkConfig(settings: unknown, accounts: Accounts): Checked {
         mode: socket.mode,
         ...(socket.user !== undefined && { uid: socket.user }),
         ...(socket.group !== undefined && { gid: socket.group }),
+        maxConnections: socket['max-connections'],
+        maxConnectionsPerPeer: socket['max-connections-per-user'],
       },
       logLevel: log.level,
       access: access.map(({ users = [], groups = [], certificates = [], tokens = [], domains, providers = ['*'] }) => {

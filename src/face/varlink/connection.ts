@@ -1,4 +1,4 @@
-import type { ServedConnection } from '../../host/listener.ts';
+import type { ServedConnection } from '../../host/served-connection.ts';
 import { VirtstatError } from '../../model/errors.ts';
 import { VarlinkServer } from '../../protocol/varlink/server.ts';
 import type { VarlinkService } from '../../protocol/varlink/service.ts';
@@ -8,6 +8,14 @@ export const MAX_UNREAD_BYTES: number = 256 * 1024;
 
 /** How long that may last until the client is dropped, in milliseconds. */
 export const MAX_STALL_MS = 30_000;
+
+/**
+ * Longest call of a client, and most bytes of calls that wait while one is answered: a call has a few hundred bytes, and a
+ * daemon that any user may talk to must not hold more for each of them.
+ */
+export const MAX_CALL_BYTES: number = 128 * 1024;
+/** See {@link MAX_CALL_BYTES}. */
+export const MAX_WAITING_BYTES: number = 256 * 1024;
 
 /** What a {@link VarlinkConnection} needs from outside. */
 export interface VarlinkConnectionOptions {
@@ -31,6 +39,8 @@ export class VarlinkConnection {
     this.#options = options;
     this.#session = new VarlinkServer({
       service: options.service,
+      maxCallBytes: MAX_CALL_BYTES,
+      maxWaitingBytes: MAX_WAITING_BYTES,
       send: (bytes) => connection.write(bytes),
       drained: () => this.#hasRoom(),
       onIdle: () => this.#finishIfDone(),

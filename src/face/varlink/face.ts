@@ -1,5 +1,7 @@
-import { listenUnix, type ServedConnection, type SocketListener } from '../../host/listener.ts';
+import { listenUnix, type SocketListener } from '../../host/listener.ts';
+import type { ServedConnection } from '../../host/served-connection.ts';
 import { type ServiceInfo, VarlinkService } from '../../protocol/varlink/service.ts';
+import { BurstLog } from '../burst-log.ts';
 import type { Caller, Face, FaceContext } from '../face.ts';
 import { VarlinkConnection } from './connection.ts';
 import { metricsImplementation } from './metrics.ts';
@@ -17,6 +19,7 @@ export interface VarlinkFaceOptions {
 export class VarlinkFace implements Face {
   readonly name = 'varlink';
   readonly #options: VarlinkFaceOptions;
+  readonly #bursts = new BurstLog();
   #listener: SocketListener | undefined;
 
   constructor(options: VarlinkFaceOptions) {
@@ -24,16 +27,22 @@ export class VarlinkFace implements Face {
   }
 
   async listen(context: FaceContext): Promise<void> {
+    const fd = context.activated(this.name);
     this.#listener = await listenUnix({
       ...context.sockets,
       path: `${context.runtimeDir}/${this.name}`,
+      ...(fd !== undefined && { fd }),
       onConnection: (connection) => this.#serve(connection, context),
-      onRefused: () => context.log.warn({ face: this.name }, 'a connection was refused: there are too many'),
+      onCrowded: (uid) =>
+        this.#bursts.note(`crowded ${uid}`, ({ count }) =>
+          context.log.warn({ uid, count }, 'connections of a user were closed: there are too many'),
+        ),
     });
   }
 
   async close(): Promise<void> {
     await this.#listener?.close();
+    this.#bursts.close();
   }
 
   #serve(connection: ServedConnection, context: FaceContext): void {
@@ -44,9 +53,9 @@ export class VarlinkFace implements Face {
       service: new VarlinkService(info, [statsImplementation(reader), metricsImplementation(reader)]),
       ...(maxStallMs !== undefined && { maxStallMs }),
       onDropped: ({ code, message }) => {
-        context.log.warn(
-          { face: this.name, code, pid: caller.pid, uid: caller.uid },
-          `a client was dropped: ${message}`,
+        const { pid, uid } = caller;
+        this.#bursts.note(`dropped ${uid} ${code}`, ({ count }) =>
+          context.log.warn({ code, pid, uid, count }, `a client was dropped: ${message}`),
         );
       },
     });
