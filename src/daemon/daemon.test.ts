@@ -61,6 +61,7 @@ function config(part: Partial<Config> = {}): Config {
     faces: [],
     qmpMaxAgeMs: 0,
     socket: SOCKET,
+    tlsAddresses: [],
     logLevel: 'info',
     access: [],
     ...part,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { HostPort } from '../../host/tls-listener.ts';
 
 /**
  * The forms that values of the configuration have, each with its bounds and with a sentence that says what is right. The
@@ -52,15 +53,35 @@ export function fileMode(): z.ZodType<number> {
     .transform((text) => Number.parseInt(text, 8));
 }
 
-/** An absolute path. */
-export function absolutePath(maxBytes: number): z.ZodType<string> {
+/** Where to listen: `0.0.0.0:16515`, `[::1]:16515`, `host.example:16515`. */
+export function hostPort(): z.ZodType<HostPort> {
+  return z.string({ error: 'must be HOST:PORT in quotes' }).transform((text, context) => {
+    const [, address, name, digits] =
+      /^(?:\[([\da-f:.]+)\]|([a-z\d](?:[a-z\d._-]{0,252})?)):(\d{1,5})$/i.exec(text) ?? [];
+    const [host, port] = [address ?? name, Number(digits)];
+    if (
+      host !== undefined &&
+      (address === undefined || URL.canParse(`tcp://[${address}]`)) &&
+      port >= 1 &&
+      port <= 65_535
+    ) {
+      return { host, port };
+    }
+    const right = 'HOST:PORT, like "0.0.0.0:16515" or "[::1]:16515", with a port from 1 to 65535';
+    context.issues.push({ code: 'custom', input: text, message: `${shown(text)} is not right; it must be ${right}` });
+    return z.NEVER;
+  });
+}
+
+/** An absolute path; `tooLong` says why a longer one is of no use. */
+export function absolutePath(maxBytes: number, tooLong: string): z.ZodType<string> {
   return z
     .string({ error: 'must be an absolute path in quotes' })
     .refine((text) => text.startsWith('/') && !text.includes('\0'), {
       error: (issue) => `${JSON.stringify(issue.input)} is no absolute path; begin it with /`,
     })
     .refine((text) => Buffer.byteLength(text) <= maxBytes, {
-      error: `is longer than ${maxBytes} bytes, so that no socket fits below it; choose a shorter one`,
+      error: `is longer than ${maxBytes} bytes${tooLong}; choose a shorter one`,
     });
 }
 

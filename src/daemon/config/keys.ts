@@ -105,6 +105,31 @@ const FACTS: Readonly<Record<string, KeyFacts>> = {
     default: MAX_CONNECTIONS_PER_PEER,
     needsRestart: true,
   },
+  'tls.listen-address': {
+    form: 'list',
+    placeholder: 'host:port',
+    help: 'where the varlink face listens on TCP, behind TLS',
+    default: [],
+    needsRestart: true,
+  },
+  'tls.cert-file': {
+    form: 'text',
+    placeholder: 'file',
+    help: "the daemon's certificate and those between it and its authority, in PEM form",
+    defaultText: 'none: no TLS',
+  },
+  'tls.key-file': {
+    form: 'text',
+    placeholder: 'file',
+    help: 'the key of the certificate, in PEM form',
+    defaultText: 'none: no TLS',
+  },
+  'tls.client-ca-file': {
+    form: 'text',
+    placeholder: 'file',
+    help: 'authorities whose certificates say who a reader is, in PEM form',
+    defaultText: 'none: only tokens do',
+  },
   'log.level': {
     form: 'text',
     placeholder: 'level',
