@@ -202,6 +202,58 @@ describe('virtstatd with VMs', () => {
     expect(told).toEqual(expect.arrayContaining(['domain came', 'domain went']));
   });
 
+  /** Asks for one stat twice, the second time while its VMM is stopped, through a daemon with the usual limits. */
+  async function askTwice(pid: number, qmpPath: string, words: readonly string[]): Promise<readonly unknown[]> {
+    await using _daemon = await DaemonProcess.ready('-c', `qmp+unix:${qmpPath}`, '--runtime-dir', runtimeDir);
+    const ask = async (): Promise<unknown> => {
+      const { stdout } = await virtstat('-c', `virtstat+unix:${runtimeDir}/varlink`, 'query', ...words, '--json');
+      return JSON.parse(stdout);
+    };
+    const before = await ask();
+    process.kill(pid, 'SIGSTOP');
+    try {
+      return [before, await ask()];
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+  }
+
+  const STALE = [{ stale: { code: 'TIMEOUT', reason: expect.stringContaining('no answer within 2000 ms') } }];
+
+  it('gives the last values of a VM that hangs, before its reader loses patience', async (context) => {
+    const reason = whyNoVm({ accel: 'kvm' });
+    if (reason !== undefined) return context.skip(reason);
+    await using hung = await startQemu({ accel: 'kvm', paused: true, smp: 1 });
+    const [before, stale] = await askTwice(hung.pid, hung.qmpPath, ['vcpu', 'exits', 'kvm']);
+    expect(before).toEqual([expect.not.objectContaining({ stale: expect.anything() })]);
+    expect(stale).toMatchObject(STALE);
+  });
+
+  it('gives the last values of a monitor that hangs, before its reader loses patience', async () => {
+    const qmpPath = join(folder, 'monitor');
+    const program = `
+      const { FakeMonitor } = await import(${JSON.stringify(new URL('../dist/testing.js', import.meta.url).href)});
+      const stats = [{ name: 'pages', value: 7n }];
+      await FakeMonitor.listen({
+        path: ${JSON.stringify(qmpPath)},
+        schemas: [{ provider: 'kvm', target: 'vm', stats: [{ name: 'pages', type: 'instant', exponent: 0 }] }],
+        results: { vm: [{ provider: 'kvm', stats }] },
+      });
+    `;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    try {
+      await expect.poll(() => existsSync(qmpPath), { timeout: LIMIT_MS }).toBe(true);
+      const [before, stale] = await askTwice(child.pid as number, qmpPath, ['vm', 'pages']);
+      const stats = [{ name: 'pages', value: 7 }];
+      expect(before).toEqual([expect.not.objectContaining({ stale: expect.anything() })]);
+      expect([before, stale]).toMatchObject([[{ stats }], [{ ...STALE[0], stats }]]);
+    } finally {
+      child.kill('SIGKILL');
+    }
+  });
+
   it('is not there for whom no rule names, until one does', async (context) => {
     if (vm === undefined) return context.skip(whyNoVm());
     if (process.getuid?.() !== 0) return context.skip('another user takes root');

@@ -40,8 +40,9 @@ const FACTS: Readonly<Record<string, KeyFacts>> = {
   timeout: {
     form: 'text',
     placeholder: 'duration',
-    help: 'how long one domain may take to answer, 10ms to 5m',
-    default: '3s',
+    help: 'how long one domain may take to answer, 10ms to 5m; less than readers wait',
+    // Readers wait 3 s by default: they are to get the last values, and not to give up just before those come.
+    default: '2s',
   },
   'discovery-interval': {
     form: 'text',

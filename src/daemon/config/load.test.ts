@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import { DEFAULT_DEADLINE_MS } from '../../model/limits.ts';
 import { TestAuthority, whyNoCertificates } from '../../testing/certificates.ts';
 import type { Config } from './config.ts';
 import { CONFIG_KEYS } from './keys.ts';
@@ -53,7 +54,7 @@ describe('a right configuration', () => {
   it('is whole without a file', async () => {
     expect(await right(undefined)).toEqual({
       connect: ['local:'],
-      timeoutMs: 3000,
+      timeoutMs: 2000,
       discoveryIntervalMs: 2000,
       runtimeDir: '/run/virtstat',
       faces: ['qmp', 'varlink'],
@@ -145,6 +146,10 @@ describe('a right configuration', () => {
       connect: ['qmp+unix:/c'],
       access: [{ users: [65534] }],
     });
+  });
+
+  it('gives domains less time than readers wait for the answer', async () => {
+    expect((await right(undefined)).timeoutMs).toBeLessThan(DEFAULT_DEADLINE_MS * 0.75);
   });
 
   it('is shown so that it is the same when it is read again', async () => {
