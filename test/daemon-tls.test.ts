@@ -1,7 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -175,6 +175,33 @@ describe('virtstatd on TLS', () => {
     writeFileSync(tokenFile, TOKEN);
     const uri = `virtstat+tls://127.0.0.1:${port}?ca=${authority.caFile}&token-file=${tokenFile}`;
     expect(await virtstatJson('-c', uri, 'list')).toHaveLength(1);
+  });
+
+  it('works with what the commands in its documentation make', async (context) => {
+    const why = whyNoCertificates();
+    if (why !== undefined) return context.skip(why);
+    const docs = readFileSync(new URL('../docs/virtstatd.md', import.meta.url), 'utf8');
+    const [certificates = '', token = ''] = [...docs.matchAll(/```sh\n(.*?)```/gs)].map(
+      ([, commands = '']) => commands,
+    );
+    const sh = (commands: string): string =>
+      execFileSync('sh', ['-e', '-c', commands], { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+    const [fingerprint, tokenHash] = [sh(certificates), sh(token)].map((text) => text.slice(0, 64));
+    const at = (name: string): string => join(folder, name);
+    const rule = (who: string, domain: string): string => `[[access]]\n${who}\ndomains = ["${domain}"]\n`;
+    configure(
+      { certFile: at('server.crt'), keyFile: at('server.key'), clientCaFile: at('ca.crt') },
+      `listen-address = ["127.0.0.1:${port}"]
+${rule('certificates = ["grafana"]', 'lab.t0')}
+${rule(`certificates = ["sha256:${fingerprint}"]`, 'lab.t1')}
+${rule(`tokens = ["sha256:${tokenHash}"]`, 'lab.t2')}`,
+    );
+    await using _daemon = await DaemonProcess.ready('--config', file);
+    const base = `virtstat+tls://localhost:${port}?ca=${at('ca.crt')}`;
+    const namesOf = async (uri: string): Promise<unknown> =>
+      ((await virtstatJson('-c', uri, 'list')) as { name: string }[]).map(({ name }) => name);
+    expect(await namesOf(`${base}&cert=${at('grafana.crt')}&key=${at('grafana.key')}`)).toEqual(['lab.t0', 'lab.t1']);
+    expect(await namesOf(`${base}&token-file=${at('token')}`)).toEqual(['lab.t2']);
   });
 
   it('--check says what is wrong with it', async (context) => {
