@@ -2,7 +2,6 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { TestAuthority, whyNoCertificates } from '../src/testing/certificates.ts';
 import { virtstat, virtstatJson } from './lab/cli.ts';
 import { DaemonProcess } from './lab/daemon.ts';
-import { ListeningSocket } from './lab/listening-socket.ts';
+import { freePort, ListeningSocket } from './lab/listening-socket.ts';
 
 const CAPTURES = `kvm+file:${fileURLToPath(new URL('../captures/kvm', import.meta.url))}`;
 const BIN = fileURLToPath(new URL('../bin/virtstat.cjs', import.meta.url));
@@ -29,15 +28,6 @@ beforeEach(async () => {
   port = await freePort();
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
-
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port: free } = server.address() as { readonly port: number };
-      server.close(() => resolve(free));
-    });
-  });
-}
 
 /** A configuration with TLS, and more. */
 function configure(files: { certFile: string; keyFile: string; clientCaFile?: string }, more = ''): void {

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { virtstat } from './lab/cli.ts';
 import { DaemonProcess } from './lab/daemon.ts';
+import { ListeningSocket } from './lab/listening-socket.ts';
 import { NotifyReceiver } from './lab/notify.ts';
 import { startQemu, type Vm, whyNoVm } from './lab/qemu.ts';
 import { RawQmp } from './lab/qmp.ts';
@@ -180,6 +181,8 @@ describe('virtstatd with VMs', () => {
     }
     expect(await daemon.end('SIGKILL')).toBe('SIGKILL');
     expect(existsSync(path)).toBe(true);
+    // That of a VM which went meanwhile is nobody's.
+    using _stale = ListeningSocket.unix(join(runtimeDir, 'qmp', 'gone.sock'));
     await using next = await DaemonProcess.ready('--config', file);
     const client = await RawQmp.open(await socketOf(vm));
     expect(await client.execute('query-name')).toEqual({ name: vm.name });

@@ -1,4 +1,5 @@
 import { closeSync } from 'node:fs';
+import { createServer } from 'node:net';
 import koffi from 'koffi';
 
 const AF_UNIX = 1;
@@ -45,4 +46,14 @@ export class ListeningSocket implements Disposable {
 
 function family(number: number): Uint8Array {
   return new Uint8Array(Uint16Array.of(number).buffer);
+}
+
+/** A port of the loopback at which nobody listens now. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port: free } = server.address() as { readonly port: number };
+      server.close(() => resolve(free));
+    });
+  });
 }

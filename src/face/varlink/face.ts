@@ -136,12 +136,13 @@ export class VarlinkFace implements Face {
       authenticationLimitMs,
       ...(maxStallMs !== undefined && { maxStallMs }),
       onDropped: ({ code, message }) =>
-        this.#warn(context, who, `a client was dropped: ${message}`, { code, ...detail }),
+        this.#warn(context, who, `a client was dropped: ${message}`, { code, ...detail }, code),
     });
   }
 
-  #warn(context: FaceContext, who: LogFacts, message: string, detail: LogFacts = {}): void {
-    this.#bursts.note(JSON.stringify([who, message, detail['code']]), (facts) =>
+  /** `what` is the same for lines that are counted as one; a message may have the client's own words in it. */
+  #warn(context: FaceContext, who: LogFacts, message: string, detail: LogFacts = {}, what: string = message): void {
+    this.#bursts.note(JSON.stringify([who, what]), (facts) =>
       context.log.warn({ ...who, ...detail, ...facts }, message),
     );
   }
