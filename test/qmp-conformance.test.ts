@@ -105,6 +105,7 @@ describe.each(WAYS)('virtstatd in front of %s answers as QEMU', (_, choose, sour
       },
       log: { info: () => undefined, warn: (facts, message) => console.warn(message, facts) },
       activated: () => undefined,
+      isToken: () => false,
       readerFor: () => ({
         domains: async () => [domain],
         list: (options) => registry.list(options),
