@@ -10,6 +10,7 @@ const MODULES: Readonly<Record<string, () => Promise<{ readonly run: Run }>>> = 
   json: () => import('./json.ts'),
   startup: () => import('./startup.ts'),
   'qmp-face': () => import('./qmp-face.ts'),
+  readers: () => import('./readers.ts'),
   hung: () => import('./hung.ts'),
   fleet: () => import('./fleet.ts'),
 };
