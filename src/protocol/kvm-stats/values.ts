@@ -46,27 +46,25 @@ export function lazyReading(layout: Layout, data: Uint8Array, facts: Omit<Readin
   return new LazyReading(new Block(layout, data), facts);
 }
 
-const BLOCK = Symbol('block');
-
 /**
  * A class and not an object with a getter of its own, which would cost the engine a hidden class for every reading, and
- * several times the decoding. Its state is no private field, so that a reading may stand as the prototype of another.
+ * several times the decoding.
  */
 class LazyReading implements Reading {
   declare readonly path?: string;
   readonly via: string;
   readonly collectedAtNs: bigint;
-  readonly [BLOCK]: Block;
+  readonly #block: Block;
 
   constructor(block: Block, { path, via, collectedAtNs }: Omit<Reading, 'stats'>) {
     if (path !== undefined) this.path = path;
     this.via = via;
     this.collectedAtNs = collectedAtNs;
-    this[BLOCK] = block;
+    this.#block = block;
   }
 
   get stats(): readonly StatEntry[] {
-    return this[BLOCK].stats;
+    return this.#block.stats;
   }
 }
 
