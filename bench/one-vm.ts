@@ -5,7 +5,8 @@ import { openStatsFiles } from '../src/source/kvm/vmm-files.ts';
 import { Monitor } from '../src/source/qemu/monitor.ts';
 import { Relay } from '../src/source/qemu/relay.ts';
 import { guestRuns, newerQemuRoot, startQemu, type Vm, whyNoVm } from '../test/lab/qemu.ts';
-import { type BenchResult, type BenchSkip, cpuNs, cpuNsOf, median } from './report.ts';
+import { cpuNsOf } from './process-cost.ts';
+import { type BenchResult, type BenchSkip, cpuNs, median } from './report.ts';
 
 const NAME = 'one VM of 8 vCPUs, all stats';
 const ROUNDS = 7;

@@ -1,5 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs';
-
 /** What one measurement showed: ours against a rival, in the same run. Less is better in every unit. */
 export interface BenchResult {
   /** What was measured, in a few words. */
@@ -38,17 +36,16 @@ export function median(figures: readonly number[]): number {
   return sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN;
 }
 
+/** The figure below which `share` (0 to 1) of all lie: 0.99 is the 99th percentile. */
+export function quantile(figures: Iterable<number>, share: number): number {
+  const sorted = Float64Array.from(figures).sort();
+  return sorted[Math.ceil(sorted.length * share) - 1] ?? Number.NaN;
+}
+
 /** CPU time of this process, its threads and the kernel's work for it, in nanoseconds. */
 export function cpuNs(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) * 1000;
-}
-
-/** CPU time of another process, all its threads, by the scheduler's account (schedstat), in nanoseconds. */
-export function cpuNsOf(pid: number): number {
-  return readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => {
-    return sum + Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ')[0]);
-  }, 0);
 }
 
 const COLUMNS = [36, 26, 14, 14, 14, 9, 9] as const;

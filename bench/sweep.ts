@@ -4,7 +4,8 @@ import { createInterface } from 'node:readline';
 import { Registry } from '../src/registry/registry.ts';
 import { LocalSource } from '../src/source/local/local-source.ts';
 import { type LibvirtLab, startLibvirt, whyNoLibvirt } from '../test/lab/libvirt.ts';
-import { type BenchResult, type BenchSkip, cpuNs, cpuNsOf, median } from './report.ts';
+import { cpuNsOf } from './process-cost.ts';
+import { type BenchResult, type BenchSkip, cpuNs, median } from './report.ts';
 
 const NAME = 'all stats of 20 domains';
 const DOMAINS = 20;

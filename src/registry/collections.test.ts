@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { VirtstatError } from '../model/errors.ts';
 import type { Provider, Source } from '../model/provider.ts';
+import { LATE_PATIENCE_MS } from './collections.ts';
 import { Registry } from './registry.ts';
 
 /** A provider that counts how often it is asked; `behave` may be replaced to make it fail or hang. */
@@ -81,4 +83,28 @@ describe('a provider that fails', () => {
     counter.behave = async () => undefined;
     await vi.waitFor(async () => expect((await ask()).stale).toBeUndefined(), { timeout: 2000 });
   });
+
+  it.each(['TIMEOUT', 'MONITOR_BUSY'] as const)(
+    'costs whoever asks again and again no wait at all: %s',
+    async (code) => {
+      const counter = new Counter();
+      const made = registryOf([counter], 400);
+      await made.query({ target: 'vm' });
+      counter.behave = async () => {
+        await sleep(200);
+        throw new VirtstatError(code, 'it took a while to find out');
+      };
+      await made.query({ target: 'vm' });
+      const waitsMs: number[] = [];
+      for (let turn = 0; turn < 10; turn++) {
+        const beginMs = performance.now();
+        const [answer] = await made.query({ target: 'vm' });
+        waitsMs.push(performance.now() - beginMs);
+        expect(answer?.items[0]?.stale?.code).toBe(code);
+        await sleep(50);
+      }
+      expect(Math.max(...waitsMs)).toBeLessThan(150);
+      expect(waitsMs.toSorted((a, b) => a - b)[5]).toBeLessThan(LATE_PATIENCE_MS / 2);
+    },
+  );
 });

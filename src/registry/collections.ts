@@ -8,10 +8,16 @@ import type { SampleAnswer } from './answer.ts';
 import { LastAnswers, markStale } from './last-answers.ts';
 
 /**
- * How long a domain that was late the last time is waited for, in milliseconds, where it has last values: one that hangs
- * must not hold up those who read all domains at every turn.
+ * How long a domain that was late the last time is waited for, in milliseconds, where it has last values. Nobody waits whose
+ * turn comes while it is still being asked, or was a moment ago: one that hangs must not make the others' values older.
  */
 export const LATE_PATIENCE_MS = 50;
+
+/** How long it is remembered that a domain was late, in milliseconds, by those who do not wait at all. */
+const LATE_KNOWN_MS = 10_000;
+
+/** What is found out by waiting. */
+const FOUND_LATE: ReadonlySet<string> = new Set(['TIMEOUT', 'MONITOR_BUSY']);
 
 /** The values to give for a provider that failed; none where there are none. */
 export type Substitute = (provider: string, error: VirtstatError) => readonly Sample[];
@@ -35,8 +41,8 @@ export class Collections {
   readonly #collect: Collect;
   readonly #lastAnswers = new LastAnswers();
   readonly #underWay = new Map<string, Promise<SampleAnswer>>();
-  /** Which were not there in time, of whom, and why. */
-  readonly #late = new Map<string, { readonly domainId: string; readonly error: VirtstatError }>();
+  /** Which were not there in time. */
+  readonly #late = new Map<string, Late>();
 
   constructor(collect: Collect) {
     this.#collect = collect;
@@ -65,13 +71,16 @@ export class Collections {
   #answer(found: FoundDomain, filter: StatsFilter, request: string): Promise<SampleAnswer> {
     const { domain } = found;
     const key = `${domain.id} ${request}`;
+    const isAsked = this.#underWay.has(key);
     const collecting = this.#share(key, found, filter, request);
     const late = this.#late.get(key);
     const last = this.#lastAnswers.get(domain.id, request);
     if (late === undefined || last === undefined) return collecting;
-    return orAfter(LATE_PATIENCE_MS, collecting, () => {
+    const instead = (): SampleAnswer => {
       return { domain, items: markStale(last.items, late.error, nowNs()), errors: [late.error] };
-    });
+    };
+    if (isAsked || performance.now() - late.atMs < LATE_KNOWN_MS) return Promise.resolve(instead());
+    return orAfter(LATE_PATIENCE_MS, collecting, instead);
   }
 
   #share(key: string, found: FoundDomain, filter: StatsFilter, request: string): Promise<SampleAnswer> {
@@ -89,9 +98,9 @@ export class Collections {
       const own = items.filter((sample) => sample.provider === provider);
       return error.code === 'DOMAIN_GONE' ? [] : markStale(own, error, nowNs());
     });
-    const error = answer.errors.find(({ code }) => code === 'TIMEOUT');
+    const error = answer.errors.find(({ code }) => FOUND_LATE.has(code));
     if (error === undefined) this.#late.delete(key);
-    else this.#late.set(key, { domainId: found.domain.id, error });
+    else this.#late.set(key, { domainId: found.domain.id, error, atMs: performance.now() });
     if (answer.items.length > 0) {
       this.#lastAnswers.keep(request, answer);
       return answer;
@@ -101,6 +110,16 @@ export class Collections {
     if (first === undefined || last === undefined || first.code === 'DOMAIN_GONE') return answer;
     return { ...answer, items: markStale(last.items, first, nowNs()) };
   }
+}
+
+/** A collection that was not there in time. */
+interface Late {
+  /** Of whom. */
+  readonly domainId: string;
+  /** Why. */
+  readonly error: VirtstatError;
+  /** When that was known. */
+  readonly atMs: number;
 }
 
 function isYoungerThan({ items }: SampleAnswer, maxAgeMs: number): boolean {
