@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { VirtstatError } from '../model/errors.ts';
 import type { Provider, Source } from '../model/provider.ts';
-import { LATE_PATIENCE_MS } from './collections.ts';
+import { LATE_PATIENCE_MS } from './patience.ts';
 import { Registry } from './registry.ts';
 
 /** A provider that counts how often it is asked; `behave` may be replaced to make it fail or hang. */
@@ -82,6 +82,20 @@ describe('a provider that fails', () => {
     expect(late.ms).toBeLessThan(300);
     counter.behave = async () => undefined;
     await vi.waitFor(async () => expect((await ask()).stale).toBeUndefined(), { timeout: 2000 });
+  });
+
+  it('leaves the others fresh as long as it is late', async () => {
+    const [healthy, busy] = [new Counter('process'), new Counter('kvm')];
+    const made = registryOf([busy, healthy]);
+    await made.query({ target: 'vm' });
+    busy.behave = () => Promise.reject(new VirtstatError('MONITOR_BUSY', 'somebody else is there'));
+    for (let turn = 2n; turn < 5n; turn++) {
+      const [answer] = await made.query({ target: 'vm' });
+      expect(answer?.items.map(({ provider, stale, stats }) => [provider, stale?.code, stats[0]?.value])).toEqual([
+        ['kvm', 'MONITOR_BUSY', 1n],
+        ['process', undefined, turn],
+      ]);
+    }
   });
 
   it.each(['TIMEOUT', 'MONITOR_BUSY'] as const)(
