@@ -7,6 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const BIN = fileURLToPath(new URL('../bin/virtstatd.cjs', import.meta.url));
+/** What its first line gives to Node.js. */
+const NODE_OPTIONS: readonly string[] = readFileSync(BIN, 'utf8').split('\n', 1)[0]?.match(/--\S+/g) ?? [];
+/** The kernel ends the daemon when whoever started it ends, even by SIGKILL. */
+const BOUND = ['setpriv', '--pdeathsig', 'KILL', '--'] as const;
 const READY_LIMIT_MS = 30_000;
 
 /** How a daemon is to be. */
@@ -31,7 +35,7 @@ export class DaemonProcess implements AsyncDisposable {
   private constructor({ connect, args = [], namespaceOf }: DaemonOptions) {
     const enter = namespaceOf === undefined ? [] : ['nsenter', `--target=${namespaceOf}`, '--pid', '--mount', '--'];
     const serve = [BIN, '--runtime-dir', this.runtimeDir, ...connect.flatMap((uri) => ['-c', uri]), ...args];
-    const [command = '', ...rest] = [...enter, ...BOUND, process.execPath, ...serve];
+    const [command = '', ...rest] = [...enter, ...BOUND, process.execPath, ...NODE_OPTIONS, ...serve];
     this.#isInNamespace = namespaceOf !== undefined;
     this.#child = spawn(command, rest, { stdio: ['ignore', 'ignore', 'pipe'] });
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#log += text));
@@ -94,9 +98,6 @@ export class DaemonProcess implements AsyncDisposable {
     this.#child.kill('SIGKILL');
   }
 }
-
-/** In front of a command: the kernel ends it when whoever started it ends, even by SIGKILL. */
-export const BOUND: readonly string[] = ['setpriv', '--pdeathsig', 'KILL', '--'];
 
 /** The only child of a process. */
 export function childOf(pid: number): number {
