@@ -164,8 +164,9 @@ describe('the text of list', () => {
       ),
     ).toBe(
       [
-        'NAME   UUID  STATE  VCPUS  PID  VMM          SOURCE  READABLE',
-        'lab-1  -     -          2    -  QEMU 7.2.22  local:  kvm vm (qmp)',
+        'NAME   UUID  STATE  VCPUS  PID  VMM          SOURCE',
+        'lab-1  -     -          2    -  QEMU 7.2.22  local:',
+        '  kvm vm (qmp)',
         '  no kvm vcpu: no file is kept',
         '',
       ].join('\n'),
