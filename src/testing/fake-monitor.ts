@@ -167,11 +167,7 @@ class Client {
   #pieces = 0;
   #sending: Promise<void> = Promise.resolve();
 
-  constructor(
-    socket: Socket,
-    options: FakeMonitorOptions,
-    note: (request: Omit<FakeRequest, 'connection'>) => void,
-  ) {
+  constructor(socket: Socket, options: FakeMonitorOptions, note: (request: Omit<FakeRequest, 'connection'>) => void) {
     this.#socket = socket;
     this.#options = options;
     this.#note = note;

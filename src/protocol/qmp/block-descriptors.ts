@@ -14,7 +14,7 @@ import type { StatDescriptor, StatType } from '../../model/stat.ts';
  * | any, a boolean                    | instant    | boolean                 |
  * | any, a list of bins               | histogram  | bounds in nanoseconds   |
  * | the boundaries of one             | instant    | nanoseconds             |
- * | `timed_…_queue_depth`             | instant    | none, 10^-6             |
+ * | `timed_…_queue_depth`             | instant    | none, 10^-9             |
  * | `timed_…_ns`                      | instant    | nanoseconds             |
  * | `timed_…`                         | instant    | none                    |
  * | `…_operations`, `…_merged`        | cumulative | none                    |
@@ -40,9 +40,9 @@ export const CAPACITY = 'capacity';
 export const PHYSICAL = 'physical';
 export const ALLOCATION = 'allocation';
 
-/** QEMU tells the depth of queues as doubles: how many steps of ours one request is. */
-export const QUEUE_DEPTH_STEPS = 1_000_000;
-const QUEUE_DEPTH: Scale = { base: 10, exponent: -6 };
+/** QEMU tells the depth of queues as doubles: how many steps of ours one request is: over an hour few are in it. */
+export const QUEUE_DEPTH_STEPS = 1_000_000_000;
+const QUEUE_DEPTH: Scale = { base: 10, exponent: -9 };
 
 /** True for an average that QEMU tells as a double. */
 export function isQueueDepth(name: string): boolean {

@@ -5,12 +5,7 @@ import type { CallOptions, OfferedProvider, StatsRequest } from '../../../model/
 import type { Reading, StatValue } from '../../../model/sample.ts';
 import type { Schema, StatDescriptor } from '../../../model/stat.ts';
 import type { JsonValue } from '../../../protocol/json/json.ts';
-import {
-  decodeDirtyRate,
-  decodeMaxCpus,
-  decodeMaxMemory,
-  decodeMemorySize,
-} from '../../../protocol/qmp/machine.ts';
+import { decodeDirtyRate, decodeMaxCpus, decodeMaxMemory, decodeMemorySize } from '../../../protocol/qmp/machine.ts';
 import { decodeCpus } from '../../../protocol/qmp/queries.ts';
 import { libvirtState } from '../../../protocol/qmp/run-state.ts';
 import type { QmpArguments } from '../../../protocol/qmp/session.ts';
