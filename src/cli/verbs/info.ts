@@ -1,3 +1,4 @@
+import { VirtstatError } from '../../model/errors.ts';
 import { parseNames } from '../../protocol/hmp/command-line.ts';
 import { EXIT, type ExitStatus } from '../exit.ts';
 import { infoStatsText, providersAsked } from '../info-stats.ts';
@@ -26,6 +27,12 @@ export function infoStats(options: InfoStatsOptions): Promise<ExitStatus> {
     const described = answerOf(domain, schemas);
     if (checked === undefined) throw described.errors[0];
     const providers = provider === undefined ? providersAsked(target, described.items) : [provider];
+    if (providers.length === 0) {
+      throw new VirtstatError(
+        'NOTHING_MATCHED',
+        `QEMU measures nothing of target ${target}; \`virtstat list\` says why`,
+      );
+    }
     const filter = { target, providers: providers.map((name) => ({ provider: name, ...(list && { names: list }) })) };
     const { items, errors } = answerOf(domain, await registry.query(filter, read));
     if (errors.length > 0) throw errors[0];
