@@ -1,8 +1,9 @@
 import { VirtstatError } from '../model/errors.ts';
 import type { StatsFilter } from '../model/filter.ts';
+import { OWN_PROVIDERS } from '../model/own-providers.ts';
 import type { Sample } from '../model/sample.ts';
 import type { Schema } from '../model/stat.ts';
-import { INVALID_CPU_INDEX } from '../protocol/hmp/command-line.ts';
+import { INVALID_CPU_INDEX, QEMU_WORDS } from '../protocol/hmp/command-line.ts';
 import { formatInfoStats } from '../protocol/hmp/info-stats.ts';
 
 /** The target of which QEMU's monitor shows one object at a time. */
@@ -25,6 +26,16 @@ export interface InfoStatsView {
 export function infoStatsText(samples: readonly Sample[], view: InfoStatsView): string {
   const shown = view.filter.target === ONE_AT_A_TIME ? samplesOfCpu(samples, view.cpu) : samples;
   return formatInfoStats(shown, view.schemas, { providerAsked: view.providerAsked });
+}
+
+/**
+ * The providers that are asked where none is named: of a target that QEMU has only QEMU's, so that the text is QEMU's, of a
+ * target of ours all.
+ */
+export function providersAsked(target: string, schemas: readonly Schema[]): readonly string[] {
+  const providers = schemas.filter((schema) => schema.target === target).map(({ provider }) => provider);
+  const isQemus = QEMU_WORDS.targets.includes(target);
+  return [...new Set(providers)].filter((provider) => !isQemus || !OWN_PROVIDERS.has(provider));
 }
 
 /** The paths of the vCPUs in ascending order, as the samples of any provider show them. */

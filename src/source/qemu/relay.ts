@@ -67,7 +67,7 @@ export class Relay implements MonitorRelay {
     this.#monitor = monitor;
     this.#offer = new Kept(monitor, { isOneProcess }, (call) => this.#askOffer(call));
     this.#identity = new Kept(monitor, { isOneProcess }, (call) => this.#askIdentity(call));
-    this.own = ownProviders(monitor);
+    this.own = ownProviders(monitor, { isOneProcess });
   }
 
   /**
