@@ -12,36 +12,51 @@ const CLOSING_BRACKET = 0x29;
 /** Number of the word that follows the name in `/proc/PID/stat`. */
 const WORD_AFTER_NAME = 3;
 
-/**
- * Decodes a line of words by their numbers, which count from 1 and ascend: `/proc/PID/schedstat`, a file with a single
- * number.
- */
+/** Decodes a line of words by their numbers, which count from 1: `/proc/PID/schedstat`, a file with a single number. */
 export function words(wanted: readonly number[]): Decode {
-  return (bytes, sizeBytes) => numbersOf(bytes, 0, sizeBytes, 1, wanted);
+  const places = inTurn(wanted);
+  return (bytes, sizeBytes) => numbersOf(bytes, { start: 0, end: sizeBytes, firstWord: 1 }, places);
 }
 
 /**
- * Decodes `/proc/PID/stat` (proc_pid_stat(5)) by the manual's numbers of fields, which ascend, from 3 on. The second field
- * is the name that the process gave itself: it may hold blanks and brackets, so that only the last bracket ends it.
+ * Decodes `/proc/PID/stat` (proc_pid_stat(5)) by the manual's numbers of fields, from 3 on. The second field is the name
+ * that the process gave itself: it may hold blanks and brackets, so that only the last bracket ends it.
  */
 export function fieldsOfStat(wanted: readonly number[]): Decode {
+  const places = inTurn(wanted);
   return (bytes, sizeBytes) => {
     const bracket = sizeBytes === 0 ? -1 : bytes.lastIndexOf(CLOSING_BRACKET, sizeBytes - 1);
-    if (bracket < 0) return wanted.map(() => undefined);
-    return numbersOf(bytes, bracket + 1, sizeBytes, WORD_AFTER_NAME, wanted);
+    const end = bracket < 0 ? 0 : sizeBytes;
+    return numbersOf(bytes, { start: bracket + 1, end, firstWord: WORD_AFTER_NAME }, places);
   };
 }
 
-/** One pass over the bytes: everything up to a blank is one blank or another. */
-function numbersOf(bytes: Buffer, start: number, end: number, firstWord: number, wanted: readonly number[]): Numbers {
-  const numbers: (bigint | undefined)[] = [];
+/** A wanted word, and its place in the answer. */
+interface WordPlace {
+  readonly word: number;
+  readonly index: number;
+}
+
+function inTurn(wanted: readonly number[]): readonly WordPlace[] {
+  return wanted.map((word, index) => ({ word, index })).sort((a, b) => a.word - b.word);
+}
+
+/** One pass over the bytes of a range: everything up to a blank is one blank or another. */
+function numbersOf(
+  bytes: Buffer,
+  { start, end, firstWord }: { readonly start: number; readonly end: number; readonly firstWord: number },
+  places: readonly WordPlace[],
+): Numbers {
+  const numbers = new Array<bigint | undefined>(places.length).fill(undefined);
   let word = firstWord - 1;
+  let next = 0;
   let isBetween = true;
-  for (let at = start; at < end && numbers.length < wanted.length; at++) {
+  for (let at = start; at < end && next < places.length; at++) {
     const isBlank = bytes[at]! <= BLANK;
-    if (isBetween && !isBlank && ++word === wanted[numbers.length]) numbers.push(decimalAt(bytes, at, end));
+    if (isBetween && !isBlank && ++word === places[next]!.word) {
+      numbers[places[next++]!.index] = decimalAt(bytes, at, end);
+    }
     isBetween = isBlank;
   }
-  while (numbers.length < wanted.length) numbers.push(undefined);
   return numbers;
 }

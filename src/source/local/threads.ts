@@ -63,11 +63,10 @@ export class Threads {
     const known = this.#named;
     const isSame = known?.key === key;
     if (isSame && (!known.paths.includes(undefined) || this.#isBelieved(known.atMs, this.#cpus))) return known.paths;
-    const atMs = performance.now();
     // Other vCPUs than before: what the monitor told of the earlier ones does not hold.
     const { told } = await this.#cpus.get(options, isSame || known === undefined ? SHARED_MS : 0);
     const paths = pathsOf(vcpus, told ?? [], this.#outerIds());
-    this.#named = { key, atMs, paths };
+    this.#named = { key, atMs: performance.now(), paths };
     return paths;
   }
 
@@ -95,13 +94,13 @@ export class Threads {
 
   async #findVcpus(options: CallOptions): Promise<readonly ThreadOf[]> {
     const { told, error } = await this.#cpus.get(options);
-    if (told !== undefined) return this.#onThisHost(told);
+    if (told !== undefined) return this.#apart(this.#onThisHost(told));
     const filed = this.#options.filed();
     const paths = filed.length === 0 ? [] : await this.pathsOf(filed, options);
     const there = this.#thoseThere(
       filed.map(({ vcpuId, threadId }, index) => ({ path: paths[index] ?? `vcpu-${vcpuId}`, threadId })),
     );
-    return there.length > 0 ? there : this.#byName('vcpu', error);
+    return there.length > 0 ? this.#apart(there) : this.#byName('vcpu', error);
   }
 
   /** What was found at a time is looked at anew after a while, and as soon as the monitor told something for the first time. */
@@ -116,14 +115,17 @@ export class Threads {
   /** What the monitor told earlier may have ended since. */
   #onThisHost(told: readonly Told[]): readonly ThreadOf[] {
     if (told.length === 0) return [];
-    if (told.length > 1 && new Set(told.map(({ threadId }) => threadId)).size === 1) {
-      throw new VirtstatError(
-        'STATS_NOT_OFFERED',
-        `${this.#options.name} runs all its vCPUs in one thread, so that nothing is accounted to each`,
-      );
-    }
     const outer = this.#outerIds();
     return this.#thoseThere(told.map(({ path, threadId }) => ({ path, threadId: outer.get(threadId) ?? threadId })));
+  }
+
+  /** @throws STATS_NOT_OFFERED */
+  #apart(threads: readonly ThreadOf[]): readonly ThreadOf[] {
+    if (new Set(threads.map(({ threadId }) => threadId)).size === threads.length) return threads;
+    throw new VirtstatError(
+      'STATS_NOT_OFFERED',
+      `${this.#options.name} runs several vCPUs in one thread, so that nothing is accounted to each`,
+    );
   }
 
   #thoseThere(threads: readonly ThreadOf[]): readonly ThreadOf[] {
@@ -154,12 +156,8 @@ interface Found {
 
 /** @throws DOMAIN_GONE, CANCELLED */
 async function found(find: () => Promise<readonly ThreadOf[]>): Promise<Found> {
-  const atMs = performance.now();
-  try {
-    return { atMs, threads: await find() };
-  } catch (error) {
-    return { atMs, threads: notTold(error) };
-  }
+  const threads = await find().catch(notTold);
+  return { atMs: performance.now(), threads };
 }
 
 function threadsOf({ threads }: Found): readonly ThreadOf[] {

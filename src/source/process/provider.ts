@@ -16,6 +16,9 @@ import { ThreadReaders } from './thread-readers.ts';
 
 const NAME = 'process';
 
+/** Says that there is nothing to read, not that reading failed. */
+const NOT_OFFERED = 'STATS_NOT_OFFERED';
+
 /** How values that the kernel accounts to a process, a thread or a control group are marked in {@link Reading.via}. */
 export const VIA_PROC = 'proc';
 
@@ -63,7 +66,7 @@ export class ProcessProvider implements OfferedProvider {
     this.#iothreads = new ThreadReaders(this.#folder, iothreadSheets(ticks));
   }
 
-  /** @throws DOMAIN_GONE; of a single target also why its threads are not known */
+  /** @throws DOMAIN_GONE; of a single target also why nobody can tell which threads serve it */
   async schemas(_domain: Domain, { target, signal }: SchemaOptions): Promise<readonly Schema[]> {
     const asked = this.targets.filter((each) => target === undefined || each === target);
     const schemas: Schema[] = [];
@@ -72,14 +75,36 @@ export class ProcessProvider implements OfferedProvider {
         const stats = await this.#stats(each, { signal });
         if (stats.length > 0) schemas.push({ provider: NAME, target: each, stats });
       } catch (error) {
-        if (target !== undefined || !isOfOneTarget(error)) throw error;
+        if (!isOfOneTarget(error) || (target !== undefined && error.code !== NOT_OFFERED)) throw error;
       }
     }
     return schemas;
   }
 
-  /** @throws DOMAIN_GONE; why the threads of the target are not known */
+  /** None where nothing is accounted to the objects. @throws DOMAIN_GONE; why nobody can tell which threads serve the target */
   async stats(_domain: Domain, request: StatsRequest, options: CallOptions): Promise<readonly Reading[]> {
+    try {
+      return await this.#sample(request, options);
+    } catch (error) {
+      if (VirtstatError.is(error) && error.code === NOT_OFFERED) return [];
+      throw error;
+    }
+  }
+
+  /** @throws DOMAIN_GONE, CANCELLED */
+  async availability(_domain: Domain, options: CallOptions): Promise<readonly Availability[]> {
+    const answers: Availability[] = [];
+    for (const target of this.targets) answers.push(...(await this.#offer(target, options)));
+    return answers;
+  }
+
+  /** For good. */
+  close(): void {
+    this.#isClosed = true;
+    this.#folder.close();
+  }
+
+  async #sample(request: StatsRequest, options: CallOptions): Promise<readonly Reading[]> {
     const names = request.names && new Set(request.names);
     if (request.target === 'vm') {
       return this.#read(() => [{ via: VIA_PROC, collectedAtNs: nowNs(), stats: this.#process.read(names) }]);
@@ -94,19 +119,6 @@ export class ProcessProvider implements OfferedProvider {
         .read(threads, asked, names)
         .map(({ path, entries }) => ({ path, via: VIA_PROC, collectedAtNs, stats: entries }));
     });
-  }
-
-  /** @throws DOMAIN_GONE, CANCELLED */
-  async availability(_domain: Domain, options: CallOptions): Promise<readonly Availability[]> {
-    const answers: Availability[] = [];
-    for (const target of this.targets) answers.push(...(await this.#offer(target, options)));
-    return answers;
-  }
-
-  /** For good. */
-  close(): void {
-    this.#isClosed = true;
-    this.#folder.close();
   }
 
   async #offer(target: string, options: CallOptions): Promise<readonly Availability[]> {

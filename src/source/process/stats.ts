@@ -49,7 +49,7 @@ const FAULTS = [
   [12, 'major_faults'],
 ] as const;
 
-/** Fields of `stat` in the order of their numbers. @param ticks - scale of its times; undefined: without them */
+/** Times, faults and more of `stat`. @param ticks - scale of its times; undefined: without them */
 function fields(
   ticks: Scale | undefined,
   more: readonly (readonly [field: number, stat: StatDescriptor])[],
@@ -57,7 +57,7 @@ function fields(
   const times =
     ticks === undefined ? [] : TIMES.map(([field, name]) => [field, describeStat(name, 'cumulative', ticks)] as const);
   const faults = FAULTS.map(([field, name]) => [field, counter(name)] as const);
-  const rows = [...times, ...faults, ...more].sort(([a], [b]) => a - b);
+  const rows = [...times, ...faults, ...more];
   return { stats: rows.map(([, stat]) => stat), decode: fieldsOfStat(rows.map(([field]) => field)) };
 }
 
