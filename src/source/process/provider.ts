@@ -45,6 +45,7 @@ export interface ProcessProviderOptions {
 export class ProcessProvider implements OfferedProvider {
   readonly name: string = NAME;
   readonly targets: readonly string[] = ['vm', 'vcpu', 'iothread'];
+  readonly #pid: number;
   readonly #options: ProcessProviderOptions;
   readonly #folder: ProcessFolder;
   readonly #process: ProcessReader;
@@ -55,6 +56,7 @@ export class ProcessProvider implements OfferedProvider {
   constructor(process: Pick<Process, 'pid' | 'startTicks'>, options: ProcessProviderOptions) {
     const { procRoot = PROC_ROOT } = options;
     const ticks = scaleOfTicks(clockTicksPerSecond());
+    this.#pid = process.pid;
     this.#options = options;
     this.#folder = new ProcessFolder(process, options);
     this.#process = new ProcessReader(this.#folder, {
@@ -134,7 +136,7 @@ export class ProcessProvider implements OfferedProvider {
             ...offer,
             via: `${VIA_PROC}-${file}`,
             available: false,
-            reason: `what stands in ${file}: ${message}`,
+            reason: `only what ${this.#options.procRoot ?? PROC_ROOT}/${this.#pid}/${file} tells is missing: ${message}`,
           };
         }),
       ];
