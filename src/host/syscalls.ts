@@ -101,8 +101,7 @@ function poll(pidfds: readonly number[], entries: Int32Array): readonly number[]
 export function processCpuNs(pid: number): bigint | undefined {
   // As clock_getcpuclockid(3) makes the number of the clock.
   if (libc().clockGettime((~pid << 3) | CPUCLOCK_SCHED, TIMESPEC) !== 0) return undefined;
-  const [seconds = 0n, nanoseconds = 0n] = TIMESPEC;
-  return seconds * 1_000_000_000n + nanoseconds;
+  return TIMESPEC[0]! * 1_000_000_000n + TIMESPEC[1]!;
 }
 
 /** `struct timespec`: s64 seconds, s64 nanoseconds; used again and again. */
