@@ -20,10 +20,13 @@ export interface InfoStatsView {
 }
 
 /**
- * The text of `info stats` for the samples of one domain: of the vCPUs only the chosen one.
+ * The text of `info stats` for the samples of one domain: of the vCPUs only the chosen one, and of a target of QEMU's own,
+ * unless a provider was asked for, what QEMU itself would show.
  * @throws USAGE for a vCPU that is not there
  */
-export function infoStatsText(samples: readonly Sample[], view: InfoStatsView): string {
+export function infoStatsText(all: readonly Sample[], view: InfoStatsView): string {
+  const isOurs = view.providerAsked || !QEMU_WORDS.targets.includes(view.filter.target);
+  const samples = isOurs ? all : all.filter(({ provider }) => QEMU_WORDS.providers.includes(provider));
   const shown = view.filter.target === ONE_AT_A_TIME ? samplesOfCpu(samples, view.cpu) : samples;
   return formatInfoStats(shown, view.schemas, { providerAsked: view.providerAsked });
 }

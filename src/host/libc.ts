@@ -26,6 +26,7 @@ export interface Libc {
   ) => number;
   readonly getsockopt: (fd: number, level: number, option: number, into: Uint8Array, sizeBytes: Uint32Array) => number;
   readonly flock: (fd: number, operation: number) => number;
+  readonly clockGettime: (clock: number, into: BigInt64Array) => number;
   readonly getpwnam: (name: string) => unknown;
   readonly getgrnam: (name: string) => unknown;
   /** The number that stands at a distance from where a pointer points. */
@@ -46,6 +47,11 @@ let loaded: Libc | undefined;
 export function libc(): Libc {
   loaded ??= load();
   return loaded;
+}
+
+/** True where calling costs no loading any more. */
+export function isLibcLoaded(): boolean {
+  return loaded !== undefined;
 }
 
 /** The error where system calls, or one of them, cannot be made here. */
@@ -72,6 +78,7 @@ function load(): Libc {
       ),
       getsockopt: library.func('int getsockopt(int fd, int level, int option, void *into, void *size)'),
       flock: library.func('int flock(int fd, int operation)'),
+      clockGettime: library.func('int clock_gettime(int clock, void *into)'),
       getpwnam: library.func('void *getpwnam(const char *name)'),
       getgrnam: library.func('void *getgrnam(const char *name)'),
       uint32At: (pointer, offsetBytes) => koffi.decode(pointer, offsetBytes, 'uint32_t'),

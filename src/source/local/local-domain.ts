@@ -6,12 +6,14 @@ import type { Availability, Domain } from '../../model/domain.ts';
 import { VirtstatError } from '../../model/errors.ts';
 import type { CallOptions, FoundDomain, MonitorRelay, OfferedProvider, Provider } from '../../model/provider.ts';
 import { explained } from '../explain.ts';
+import { ProcessProvider, VIA_PROC } from '../process/provider.ts';
 import { Monitor } from '../qemu/monitor.ts';
 import { Relay } from '../qemu/relay.ts';
 import { VIA_QMP } from '../qemu/via.ts';
 import { type MonitorEndpoint, parseCommandLine } from './command-line.ts';
 import { KVM, LocalFiles } from './local-files.ts';
 import { LocalKvm, type MonitorWay } from './local-kvm.ts';
+import { Threads } from './threads.ts';
 
 /** How long a monitor that could not be reached is left alone, in milliseconds: finding out costs a second each time. */
 const MONITOR_RETRY_MS = 10_000;
@@ -31,8 +33,11 @@ export class LocalDomain implements FoundDomain {
   readonly #files: LocalFiles;
   readonly #monitor: Monitor | undefined;
   readonly #relay: Relay | undefined;
-  /** Our own providers. */
+  readonly #accounts: ProcessProvider;
+  /** Our own providers that stand on the monitor. */
   readonly #own: readonly OfferedProvider[] = [];
+  /** Those that stand on this host itself. */
+  readonly #hosts: readonly OfferedProvider[];
   /** Those that the monitor offered beside KVM's when it was last asked: it may be out of reach by now. */
   #offered: readonly Provider[] = [];
   /** Made once: it is raised at every sample of a VM without a monitor. */
@@ -52,15 +57,25 @@ export class LocalDomain implements FoundDomain {
       this.#own = this.#relay.own.map((provider) => this.#watchedOffer(provider));
       this.monitor = { ask: (...call) => this.#ask((relay) => relay.ask(...call)) };
     }
+    const threads = new Threads(pid, {
+      procRoot,
+      name,
+      cpus: (options) => this.#askBriefly((relay, brief) => relay.cpus(brief), options),
+      iothreads: (options) => this.#askBriefly((relay, brief) => relay.iothreads(brief), options),
+      filed: () => this.#files.vcpus(),
+    });
+    const hasExited = () => this.#hasExited();
     this.#files = new LocalFiles(pid, {
       procRoot,
-      cpus: (options) => this.#cpus(options),
-      hasExited: () => this.#hasExited(),
+      pathsOf: (vcpus, options) => threads.pathsOf(vcpus, options),
+      hasExited,
     });
+    this.#accounts = new ProcessProvider(process, { procRoot, threads, hasExited });
+    this.#hosts = [this.#accounts];
   }
 
   async providers(options: CallOptions): Promise<readonly Provider[]> {
-    return [await this.#kvm(options), ...this.#offered, ...this.#own];
+    return [await this.#kvm(options), ...this.#offered, ...this.#own, ...this.#hosts];
   }
 
   async describe(options: CallOptions): Promise<Domain> {
@@ -78,6 +93,7 @@ export class LocalDomain implements FoundDomain {
     const [kvm, ...own] = await Promise.all([
       this.#kvm(options),
       ...this.#own.map((provider) => explained(provider, VIA_QMP, this.domain, options)),
+      ...this.#hosts.map((provider) => explained(provider, VIA_PROC, this.domain, options)),
     ]);
     const offered = this.#offered.flatMap(({ name, targets }) =>
       targets.map((target) => ({ provider: name, target, via: VIA_QMP, available: true })),
@@ -88,6 +104,7 @@ export class LocalDomain implements FoundDomain {
   /** Gives back files and connection. */
   close(): void {
     this.#files.close();
+    this.#accounts.close();
     this.#monitor?.close();
   }
 
@@ -132,16 +149,6 @@ export class LocalDomain implements FoundDomain {
       availability: (domain, options) =>
         this.#askBriefly((_relay, brief) => provider.availability(domain, brief), options),
     };
-  }
-
-  /** The vCPUs as the monitor names them; none where it cannot be asked. */
-  async #cpus(options: CallOptions): Promise<readonly { path: string; threadId: number }[]> {
-    try {
-      return await this.#askBriefly((relay, brief) => relay.cpus(brief), options);
-    } catch (error) {
-      if (VirtstatError.is(error) && error.code === 'DOMAIN_GONE') throw error;
-      return [];
-    }
   }
 
   /** As {@link #ask}, for what is not waited for long; a monitor that takes longer is out of reach. @throws also TIMEOUT */

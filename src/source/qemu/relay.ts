@@ -12,6 +12,7 @@ import type {
 import type { Reading } from '../../model/sample.ts';
 import type { Schema } from '../../model/stat.ts';
 import type { JsonValue } from '../../protocol/json/json.ts';
+import { decodeIothreads, type Iothread } from '../../protocol/qmp/iothreads.ts';
 import { type QemuVersion, QmpCommandError } from '../../protocol/qmp/messages.ts';
 import {
   decodeCpus,
@@ -106,6 +107,11 @@ export class Relay implements MonitorRelay {
   /** The vCPUs, ascending. @throws as {@link offer} */
   async cpus(options: CallOptions): Promise<readonly VmCpu[]> {
     return decodeCpus(await this.#ask('query-cpus-fast', options));
+  }
+
+  /** The I/O threads, ascending. @throws as {@link offer} */
+  async iothreads(options: CallOptions): Promise<readonly Iothread[]> {
+    return decodeIothreads(await this.#ask('query-iothreads', options));
   }
 
   /** Whether the VM runs. @throws as {@link offer} */
