@@ -59,7 +59,7 @@ export class ScramSha256 implements SaslMechanism {
 
   async #prove(serverFirst: string): Promise<string> {
     const [, nonce, salt, rounds] =
-      /^r=([\x21-\x2b\x2d-\x7e]+),s=([A-Za-z0-9+/]+=*),i=(\d{1,9})$/.exec(serverFirst) ?? [];
+      /^r=([\x21-\x2b\x2d-\x7e]+),s=([A-Za-z0-9+/]+=*),i=(\d{1,9})(?:,|$)/.exec(serverFirst) ?? [];
     if (nonce === undefined || salt === undefined) throw failed('the server’s challenge is not one of SCRAM');
     if (!nonce.startsWith(this.#nonce) || nonce === this.#nonce) throw failed('the server did not extend our nonce');
     const iterations = Number(rounds);

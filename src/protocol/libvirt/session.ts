@@ -63,6 +63,7 @@ export class LibvirtSession {
   readonly #reader = new MessageReader();
   readonly #inFlight = new Map<number, Pending>();
   readonly #queue: Pending[] = [];
+  readonly #pings: PromiseWithResolvers<void>[] = [];
   #nextSerial = 0;
   #ended: VirtstatError | undefined;
 
@@ -73,6 +74,11 @@ export class LibvirtSession {
   /** Calls whose caller still waits for an answer. */
   get pendingCount(): number {
     return this.#queue.length + [...this.#inFlight.values()].filter(({ isWanted }) => isWanted).length;
+  }
+
+  /** True where the server reads no more before it has answered a call. */
+  get isFull(): boolean {
+    return this.#inFlight.size >= (this.#options.maxInFlight ?? MAX_CALLS_IN_FLIGHT);
   }
 
   /** Calls that were sent and not answered, given up or not. */
@@ -119,6 +125,15 @@ export class LibvirtSession {
     return promise.finally(() => signal.removeEventListener('abort', giveUp));
   }
 
+  /** Asks whether the server is there, which it answers even while a call takes long. @throws what {@link end} was given */
+  ping(): Promise<void> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
+    const answer = Promise.withResolvers<void>();
+    this.#pings.push(answer);
+    this.#options.send(encodeKeepalive(KEEPALIVE.ping));
+    return answer.promise;
+  }
+
   /** Ends the session: every call that waits, and every later one, fails with `error`. Harmless when repeated. */
   end(error: VirtstatError): void {
     if (this.#ended !== undefined) return;
@@ -126,6 +141,7 @@ export class LibvirtSession {
     const waiting = [...this.#inFlight.values(), ...this.#queue.splice(0)];
     this.#inFlight.clear();
     for (const pending of waiting) pending.fail(error);
+    for (const ping of this.#pings.splice(0)) ping.reject(error);
   }
 
   #break(error: VirtstatError): void {
@@ -175,7 +191,8 @@ export class LibvirtSession {
   #answerKeepalive({ type, procedure }: MessageHeader): void {
     if (type !== MESSAGE_TYPE.message) throw invalid(`a keepalive is of type ${type}`);
     if (procedure === KEEPALIVE.ping) this.#options.send(encodeKeepalive(KEEPALIVE.pong));
-    else if (procedure !== KEEPALIVE.pong) throw invalid(`a keepalive is neither ping nor pong but ${procedure}`);
+    else if (procedure === KEEPALIVE.pong) this.#pings.shift()?.resolve();
+    else throw invalid(`a keepalive is neither ping nor pong but ${procedure}`);
   }
 
   #answer({ serial, procedure, status }: MessageHeader, payload: Uint8Array): void {
