@@ -1,6 +1,7 @@
 import { VirtstatError } from '../../model/errors.ts';
+import { LibvirtError } from './error.ts';
 import { AUTH_LIST, AUTH_POLKIT, AUTH_TYPE, CONNECT_OPEN, CONNECT_READ_ONLY } from './procedures.ts';
-import { authenticateSasl, type SaslCredentials } from './sasl.ts';
+import type { SaslCredentials } from './sasl.ts';
 import type { LibvirtSession, RemoteCallOptions } from './session.ts';
 
 /** What a session is opened with. */
@@ -20,7 +21,10 @@ export interface OpeningOptions extends RemoteCallOptions {
  */
 export async function openDriver(session: LibvirtSession, options: OpeningOptions): Promise<void> {
   const call = { ...(options.signal && { signal: options.signal }) };
-  await authenticate(session, await session.call(AUTH_LIST, undefined, call), options, call);
+  const wanted = await session.call(AUTH_LIST, undefined, call);
+  await authenticate(session, wanted, options, call).catch((error: unknown) => {
+    throw error instanceof LibvirtError ? failed(error.errorMessage, error) : error;
+  });
   await session.call(CONNECT_OPEN, { name: options.name, flags: CONNECT_READ_ONLY }, call);
 }
 
@@ -40,9 +44,11 @@ async function authenticate(
     throw failed('the server wants SASL, and over plain TCP everybody could read it; use qemu+tls:// or qemu+ssh://');
   }
   if (credentials === undefined) throw failed('the server wants SASL, and no user name and password were given');
+  // Only now: most daemons want nothing of it.
+  const { authenticateSasl } = await import('./sasl.ts');
   await authenticateSasl(session, credentials, call);
 }
 
-function failed(why: string): VirtstatError {
-  return new VirtstatError('LIBVIRT_AUTH_FAILED', `authentication failed: ${why}`);
+function failed(why: string, cause?: LibvirtError): VirtstatError {
+  return new VirtstatError('LIBVIRT_AUTH_FAILED', `libvirt does not let us in: ${why}`, { cause });
 }

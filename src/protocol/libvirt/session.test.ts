@@ -271,7 +271,10 @@ describe('openDriver', () => {
     await openDriver(session, { name, isProtected: true });
     expect(calls.map(([each]) => each)).toEqual(['AUTH_LIST', 'AUTH_POLKIT', 'CONNECT_OPEN']);
     const refused = startServed(openAs([2]));
-    await expect(openDriver(refused.session, { name, isProtected: true })).rejects.toMatchObject({ errorCode: 45 });
+    await expect(openDriver(refused.session, { name, isProtected: true })).rejects.toMatchObject({
+      code: 'LIBVIRT_AUTH_FAILED',
+      cause: { errorCode: 45 },
+    });
   });
 
   it('sends a password by PLAIN where there is nothing better', async () => {

@@ -1,4 +1,3 @@
-import { spawnStream } from '../../host/child-stream.ts';
 import { withDeadline } from '../../host/deadline.ts';
 import { type ByteStream, type ConnectOptions, connectStream, type TlsFiles } from '../../host/stream.ts';
 import { isThere, userFolders } from '../../host/user.ts';
@@ -26,6 +25,7 @@ export async function openTransport(uri: LibvirtUri, options: ConnectOptions): P
     const { host, port } = transport;
     return connectStream({ kind: 'tls', host, port, ...(await tlsFiles(transport.pkiPath)) }, options);
   }
+  const { spawnStream } = await import('../../host/child-stream.ts');
   const [program, ...args] = sshCommand(transport, uri.name, uri.isSession);
   return withDeadline((signal) => spawnStream(program, args, signal), { ...options, what: `starting ${program}` });
 }
