@@ -8,6 +8,7 @@ const MODULES: Readonly<Record<string, () => Promise<{ readonly run: Run }>>> = 
   sampler: () => import('./sampler.ts'),
   'one-vm': () => import('./one-vm.ts'),
   json: () => import('./json.ts'),
+  'libvirt-decode': () => import('./libvirt-decode.ts'),
   startup: () => import('./startup.ts'),
 };
 
