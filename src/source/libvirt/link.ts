@@ -55,8 +55,7 @@ export class LibvirtLink {
 
   /** Connects, where there is no connection. @throws what connecting and opening raise; CLOSED, CANCELLED */
   async open(options: CallOptions): Promise<void> {
-    const { session, stream } = await this.#connected(options);
-    if (session.pendingCount === 0) stream.keepAlive(false);
+    await this.#connected(options);
   }
 
   /** Calls a procedure. @throws what connecting and {@link LibvirtSession.call} raise; TIMEOUT, CLOSED */
@@ -70,7 +69,6 @@ export class LibvirtLink {
       if (VirtstatError.is(error) && error.code === 'TIMEOUT') void this.#leaveIfDead(session, stream);
       throw error;
     } finally {
-      // Idle, it does not keep a program from ending.
       if (session.pendingCount === 0) stream.keepAlive(false);
     }
   }
@@ -120,6 +118,8 @@ export class LibvirtLink {
     const connected = this.#attach(stream, kind === 'tls' ? new TlsGreeting() : undefined, forget);
     try {
       await withDeadline((signal) => connected.begin(signal), limit);
+      // Idle, it does not keep a program from ending; whoever waited for it may be gone.
+      stream.keepAlive(false);
       return connected;
     } catch (error) {
       const reason = VirtstatError.from(error, 'INTERNAL', `opening ${this.uri} failed`);
