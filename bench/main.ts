@@ -9,6 +9,7 @@ const MODULES: Readonly<Record<string, () => Promise<{ readonly run: Run }>>> = 
   'one-vm': () => import('./one-vm.ts'),
   process: () => import('./process.ts'),
   json: () => import('./json.ts'),
+  'libvirt-decode': () => import('./libvirt-decode.ts'),
   startup: () => import('./startup.ts'),
   sweep: () => import('./sweep.ts'),
   'qmp-face': () => import('./qmp-face.ts'),

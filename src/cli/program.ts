@@ -2,6 +2,7 @@ import { CONFIG_KEYS } from '../daemon/config/keys.ts';
 import { collect, parseIndex, parseInterval, parseMilliseconds, SHELLS } from './arguments.ts';
 import { type AnyCommand, Argument, Command, CommanderError, Option } from './commander.ts';
 import { VM_KINDS } from './demo/choose.ts';
+import { FLAG_OPTIONS, STATS_OPTIONS } from './domstats-options.ts';
 import { EXIT, type ExitStatus } from './exit.ts';
 import { packageVersion } from './package-file.ts';
 
@@ -17,6 +18,7 @@ const VERBS: Readonly<Record<string, (program: AnyCommand, finish: Finish) => vo
   schemas: addSchemas,
   query: addQuery,
   info: addInfo,
+  domstats: addDomStats,
   monitor: addMonitor,
   serve: addServe,
   demo: addDemo,
@@ -145,6 +147,33 @@ function addInfo(program: AnyCommand, finish: Finish): void {
           ...(provider !== undefined && { provider }),
         }),
       );
+    });
+}
+
+function addDomStats(program: AnyCommand, finish: Finish): void {
+  const domstats = program
+    .command('domstats')
+    .description('print exactly the text of `virsh domstats`, of one libvirt connection')
+    .argument('[domains...]', 'these domains, by name, uuid or id (default: all)');
+  const options = [...STATS_OPTIONS, ...FLAG_OPTIONS];
+  for (const { name, help } of options) domstats.option(`--${name}`, help);
+  domstats
+    .option('--domain <domain>', 'one more of the domains; may be repeated', collect)
+    .addHelpText(
+      'after',
+      examples(
+        'virtstat -c qemu:///system domstats',
+        'virtstat -c qemu+ssh://host/system domstats --state --balloon vm1',
+      ),
+    )
+    .action(async (domains, { domain = [] }, command) => {
+      const { domstats: run } = await import('./verbs/domstats.ts');
+      const given = options.filter(({ name }) => {
+        const option = domstats.options.find(({ long }) => long === `--${name}`);
+        return option !== undefined && command.getOptionValue(option.attributeName()) === true;
+      });
+      const names = new Set(given.map(({ name }) => name));
+      finish(await run({ ...command.optsWithGlobals(), domains: [...domains, ...domain], given: names }));
     });
 }
 
