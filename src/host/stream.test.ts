@@ -86,9 +86,14 @@ describe('connectStream', () => {
     stream.write(new TextEncoder().encode('world'));
     await ended;
     expect(text()).toBe('hello world');
-    await expect(connectStream({ kind: 'tls', host: '127.0.0.1', port }, limits)).rejects.toMatchObject({
-      code: 'TLS_FAILED',
-    });
+    process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
+    try {
+      await expect(connectStream({ kind: 'tls', host: '127.0.0.1', port }, limits)).rejects.toMatchObject({
+        code: 'TLS_FAILED',
+      });
+    } finally {
+      delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
+    }
   });
 
   it('fails where the peer does not speak TLS, or a file of ours is no key', async () => {
