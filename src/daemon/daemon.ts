@@ -113,9 +113,10 @@ export class Daemon {
   async reload(config: Config): Promise<void> {
     const before = this.#config;
     // Also where the configuration says the same: the files may be new.
-    if (this.#tls !== undefined && config.tlsFiles !== undefined) await this.#tls.reload(config.tlsFiles);
+    const applyTls = config.tlsFiles && (await this.#tls?.reread(config.tlsFiles));
     const isOther = (key: keyof Config): boolean => !isSame(before[key], config[key]);
     if (isOther('connect') || isOther('timeoutMs')) await this.#reconnect(config);
+    applyTls?.();
     this.#log.setLevel(config.logLevel);
     if (isOther('access')) {
       this.#access = new Access(config.access, this.#ownUid);
@@ -129,7 +130,7 @@ export class Daemon {
       if (isOther(key)) this.#log.warn({ key }, 'this key takes a restart; the old value stays');
     }
     const changed = (Object.keys(config) as (keyof Config)[]).filter(isOther);
-    this.#config = { ...config, ...Object.fromEntries(NEED_RESTART.map((key) => [key, before[key]])) };
+    this.#config = { ...config, ...Object.fromEntries(unchangeable.map((key) => [key, before[key]])) };
     this.#log.info({ changed }, 'reloaded the configuration');
   }
 
