@@ -198,9 +198,11 @@ it('a VM that exits between two reads is gone, and leaves nothing open', async (
     expect(answer?.items ?? []).toEqual([]);
     expect(answer?.errors.map(({ code }) => code) ?? ['DOMAIN_GONE']).toEqual(['DOMAIN_GONE']);
   }
-  await sleep(1500);
-  await host.list();
-  expect(ownFds()).toBeLessThanOrEqual(before);
+  const fdsWhenSought = async () => {
+    await host.list();
+    return ownFds();
+  };
+  await expect.poll(fdsWhenSought, { timeout: 10_000, interval: 500 }).toBeLessThanOrEqual(before);
 });
 
 /** Ends what this file started by itself. */

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
@@ -30,6 +30,7 @@ it('is of one process: a later one of the same pid shows nothing through it', ()
   const file = folder.file('schedstat');
   const text = () => KERNEL_TEXT.toString('latin1', 0, file.read());
   expect(text()).toBe('first');
+  folder.leave();
   startAt(501, 'second');
   expect(text()).toBe('first');
   folder.close();
@@ -46,6 +47,18 @@ it('opens what it is asked for, and closes it together', () => {
   expect(places.size).toBe(2);
   folder.close();
   expect(places.size).toBe(0);
+});
+
+it('shares the descriptor of the folder among what is opened in one go, and gives it back', () => {
+  const ownFds = () => readdirSync('/proc/self/fd').length;
+  const before = ownFds();
+  const folder = new ProcessFolder(readProcess(process.pid)!, { places: new OpenPlaces(0) });
+  const files = ['stat', 'status'].map((name) => folder.file(name));
+  for (const file of files) file.read();
+  expect(ownFds()).toBe(before + 1);
+  folder.leave();
+  folder.leave();
+  expect(ownFds()).toBe(before);
 });
 
 it('has a clock that counts the nanoseconds of the whole process', async () => {

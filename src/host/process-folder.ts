@@ -20,6 +20,7 @@ export class ProcessFolder {
   readonly #procRoot: string;
   readonly #places: OpenPlaces;
   readonly #files = new Set<KernelFile>();
+  #fd = -1;
 
   constructor(process: Pick<Process, 'pid' | 'startTicks'>, options: ProcessFolderOptions = {}) {
     this.#process = process;
@@ -43,8 +44,19 @@ export class ProcessFolder {
     file.close();
   }
 
+  /**
+   * To be called after reading: the descriptor of the folder, which what is opened in one go shares, is closed. Until then a
+   * process that takes over the pid would not be noticed, nor shown.
+   */
+  leave(): void {
+    if (this.#fd < 0) return;
+    closeSync(this.#fd);
+    this.#fd = -1;
+  }
+
   /** Closes every file; those that are read later are opened anew. */
   close(): void {
+    this.leave();
     for (const file of this.#files) file.close();
   }
 
@@ -56,16 +68,21 @@ export class ProcessFolder {
 
   /** @throws DOMAIN_GONE where another process has the pid; what the system raises */
   #openFile(name: string): number {
+    if (this.#fd < 0) this.#enter();
+    return openSync(`${PROC_ROOT}/self/fd/${this.#fd}/${name}`, constants.O_RDONLY);
+  }
+
+  #enter(): void {
     const { pid, startTicks } = this.#process;
-    const folder = openSync(`${this.#procRoot}/${pid}`, constants.O_RDONLY | constants.O_DIRECTORY);
+    this.#fd = openSync(`${this.#procRoot}/${pid}`, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
-      const within = `${PROC_ROOT}/self/fd/${folder}`;
-      if (startTicksOf(readFileSync(`${within}/stat`, 'latin1')) !== startTicks) {
-        throw new VirtstatError('DOMAIN_GONE', `process ${pid} has exited; another one has its pid`);
-      }
-      return openSync(`${within}/${name}`, constants.O_RDONLY);
-    } finally {
-      closeSync(folder);
+      const stat = readFileSync(`${PROC_ROOT}/self/fd/${this.#fd}/stat`, 'latin1');
+      if (startTicksOf(stat) === startTicks) return;
+    } catch (error) {
+      this.leave();
+      throw error;
     }
+    this.leave();
+    throw new VirtstatError('DOMAIN_GONE', `process ${pid} has exited; another one has its pid`);
   }
 }

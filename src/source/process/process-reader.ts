@@ -70,10 +70,11 @@ export class ProcessReader {
 
   #readStat(entries: StatEntry[], names: ReadonlySet<string> | undefined): void {
     const values = this.#stat.values();
-    if (values === undefined && this.#stat.refusal?.code !== 'PATH_NOT_FOUND') throw this.#stat.refusal;
-    if (values?.[this.#virtualMemory] === undefined || values[this.#virtualMemory] === 0n) {
+    const { refusal } = this.#stat;
+    if (refusal?.code === 'PATH_NOT_FOUND' || values?.[this.#virtualMemory] === 0n) {
       throw new VirtstatError('DOMAIN_GONE', 'the process of the VM has exited; look for domains again');
     }
+    if (values === undefined) throw refusal;
     this.#stat.add(values, entries, names);
   }
 }

@@ -108,7 +108,7 @@ describe('a thread', () => {
     });
     const [schema] = await provider.schemas(domain, { ...call, target: 'vcpu' });
     expect(schema?.stats.map(({ name }) => name)).toEqual(readings[0]?.stats.map(({ name }) => name));
-    expect(schema?.stats.slice(0, 4)).toEqual([
+    expect([0, 1, 2, 5].map((index) => schema?.stats[index])).toEqual([
       { name: 'run_time', type: 'cumulative', unit: 'seconds', base: 10, exponent: -9, size: 1 },
       { name: 'run_delay', type: 'cumulative', unit: 'seconds', base: 10, exponent: -9, size: 1 },
       { name: 'timeslices', type: 'cumulative', exponent: 0, size: 1 },
@@ -136,7 +136,20 @@ describe('a thread', () => {
   it('has no scheduling times where the kernel keeps none', async () => {
     for (const id of [1, 2]) write(`${PID}/task/${id}/schedstat`, '0 0 0\n');
     const [schema] = await provider.schemas(domain, { ...call, target: 'vcpu' });
-    expect(schema?.stats[0]?.name).toBe('user_time');
+    expect(schema?.stats[0]?.name).toBe('voluntary_ctxt_switches');
+  });
+
+  it('that was on no processor is not read again before it has been on one', async () => {
+    const guest = async () => valuesOf((await provider.stats(domain, { target: 'vcpu' }, call))[0])['guest_time'];
+    write(`${PID}/task/1/schedstat`, '1000 17 7\n');
+    expect(await guest()).toBe(43n);
+    write(`${PID}/task/1/stat`, statText({ 43: 44 }));
+    expect(await guest()).toBe(43n);
+    write(`${PID}/task/1/schedstat`, '1000 17 8\n');
+    expect(await guest()).toBe(44n);
+    // It came onto a processor eight times and left one seven times: it runs.
+    write(`${PID}/task/1/stat`, statText({ 43: 45 }));
+    expect(await guest()).toBe(45n);
   });
 
   it('that ends is left out, and one that is plugged appears', async () => {

@@ -109,7 +109,9 @@ export class ProcessProvider implements OfferedProvider {
   async #sample(request: StatsRequest, options: CallOptions): Promise<readonly Reading[]> {
     const names = request.names && new Set(request.names);
     if (request.target === 'vm') {
-      return this.#read(() => [{ via: VIA_PROC, collectedAtNs: nowNs(), stats: this.#process.read(names) }]);
+      const collectedAtNs = nowNs();
+      const stats = this.#read(() => this.#process.read(names));
+      return stats.length === 0 ? [] : [{ via: VIA_PROC, collectedAtNs, stats }];
     }
     const { readers, threads } = await this.#threadsOf(request.target, options);
     const { paths } = request;
@@ -164,11 +166,19 @@ export class ProcessProvider implements OfferedProvider {
   /** Threads that are all gone went with their process, as a rule. */
   #read<T extends readonly unknown[]>(read: () => T): T {
     if (this.#isClosed) throw new VirtstatError('CLOSED', 'the files of the process were closed');
-    const result = read();
+    const result = this.#readAndLeave(read);
     if (result.length === 0 && this.#options.hasExited()) {
       throw new VirtstatError('DOMAIN_GONE', 'the process of the VM has exited; look for domains again');
     }
     return result;
+  }
+
+  #readAndLeave<T>(read: () => T): T {
+    try {
+      return read();
+    } finally {
+      this.#folder.leave();
+    }
   }
 }
 

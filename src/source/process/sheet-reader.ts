@@ -61,11 +61,6 @@ export class SheetReader {
   }
 }
 
-/** True where what all these files are about is no longer there. */
-export function isVanished(readers: readonly SheetReader[]): boolean {
-  return readers.every(({ refusal }) => refusal?.code === 'PATH_NOT_FOUND');
-}
-
 /** The statistics of which there are values, in the order of the sheets; of several with one name, the first. */
 export function described(entries: readonly StatEntry[], stats: readonly StatDescriptor[]): readonly StatDescriptor[] {
   const told = new Set(entries.map(({ name }) => name));

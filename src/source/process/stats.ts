@@ -20,6 +20,9 @@ export function sheetOfLines(file: string, rows: readonly (readonly [start: stri
 const counter = (name: string): StatDescriptor => describeStat(name, 'cumulative', COUNT);
 const bytes = (name: string): StatDescriptor => describeStat(name, 'cumulative', BYTES);
 
+/** Index of `timeslices`, how often a thread came onto a processor, among the values of its `schedstat`. */
+export const SCHEDULING_TIMESLICES = 2;
+
 /** `schedstat` of a thread; a kernel that keeps no such account shows three zeros. */
 function scheduling(file: string, prefix: string): Sheet {
   const numbers = words([1, 2, 3]);
@@ -32,7 +35,7 @@ function scheduling(file: string, prefix: string): Sheet {
     ],
     decode: (text, sizeBytes) => {
       const values = numbers(text, sizeBytes);
-      return values[2] === 0n ? [undefined, undefined, undefined] : values;
+      return values[SCHEDULING_TIMESLICES] === 0n ? [undefined, undefined, undefined] : values;
     },
   };
 }
@@ -72,6 +75,9 @@ const IO: Sheet = sheetOfLines('io', [
   ['cancelled_write_bytes:', bytes('cancelled_write_bytes')],
 ]);
 
+/** The first values of `status` of a thread: how often it left a processor, of its own accord and not. */
+export const SWITCHES_COUNT = 2;
+
 /** How often a thread gave up the processor, and how often it had to. */
 function switches(prefix: string): readonly (readonly [string, StatDescriptor])[] {
   return [
@@ -80,12 +86,12 @@ function switches(prefix: string): readonly (readonly [string, StatDescriptor])[
   ];
 }
 
-/** The files of a thread that serves a vCPU; `ticks` as {@link scaleOfTicks} gives it. */
+/** The files of a thread that serves a vCPU, in the order in which they are to be read; `ticks` as {@link scaleOfTicks} gives it. */
 export function vcpuSheets(ticks: Scale | undefined): readonly Sheet[] {
   return [
     scheduling('schedstat', ''),
-    { file: 'stat', ...fields(ticks, [[39, describeStat('processor', 'instant', COUNT)]]) },
     sheetOfLines('status', switches('')),
+    { file: 'stat', ...fields(ticks, [[39, describeStat('processor', 'instant', COUNT)]]) },
   ];
 }
 

@@ -1,9 +1,10 @@
 import type { ProcessFolder } from '../../host/process-folder.ts';
 import type { StatEntry } from '../../model/sample.ts';
 import type { StatDescriptor } from '../../model/stat.ts';
-import { described, isVanished, SheetReader } from './sheet-reader.ts';
+import { described } from './sheet-reader.ts';
 import type { Sheet } from './stats.ts';
 import type { ThreadOf } from './thread.ts';
+import { ThreadReader } from './thread-reader.ts';
 
 /** What a thread tells now. */
 export interface ThreadReading {
@@ -16,7 +17,7 @@ export class ThreadReaders {
   readonly #folder: ProcessFolder;
   readonly #sheets: readonly Sheet[];
   #threads: readonly ThreadOf[] = [];
-  #readers = new Map<number, readonly SheetReader[]>();
+  #readers = new Map<number, ThreadReader>();
 
   constructor(folder: ProcessFolder, sheets: readonly Sheet[]) {
     this.#folder = folder;
@@ -36,10 +37,9 @@ export class ThreadReaders {
     if (threads !== this.#threads) this.#take(threads);
     const readings: ThreadReading[] = [];
     for (const { path, threadId } of asked) {
-      const entries: StatEntry[] = [];
-      const readers = this.#readers.get(threadId) ?? [];
-      for (const reader of readers) reader.addTo(entries, names);
-      if (entries.length > 0 || !isVanished(readers)) readings.push({ path, entries });
+      const reader = this.#readers.get(threadId)!;
+      const entries = reader.read(names);
+      if (entries.length > 0 || !reader.isVanished) readings.push({ path, entries });
     }
     return readings;
   }
@@ -58,14 +58,11 @@ export class ThreadReaders {
     const before = this.#readers;
     this.#threads = threads;
     this.#readers = new Map(
-      threads.map(({ threadId }) => [threadId, before.get(threadId) ?? this.#readersOf(threadId)]),
+      threads.map(({ threadId }) => [
+        threadId,
+        before.get(threadId) ?? new ThreadReader(this.#folder, threadId, this.#sheets),
+      ]),
     );
-    for (const [threadId, readers] of before) {
-      if (!this.#readers.has(threadId)) for (const { file } of readers) this.#folder.drop(file);
-    }
-  }
-
-  #readersOf(threadId: number): readonly SheetReader[] {
-    return this.#sheets.map((sheet) => new SheetReader(sheet, this.#folder.file(`task/${threadId}/${sheet.file}`)));
+    for (const [threadId, reader] of before) if (!this.#readers.has(threadId)) reader.drop(this.#folder);
   }
 }
