@@ -25,6 +25,7 @@ export const FAKE_COMMANDS: Readonly<Record<string, FakeCommand>> = {
   'query-kvm': () => ({ enabled: true, present: true }),
   'query-version': () => ({ qemu: { micro: 22, minor: 2, major: 7 }, package: 'fake' }),
   'query-iothreads': () => [],
+  'qom-list': () => [],
   'query-cpus-fast': () => [
     { 'thread-id': 1001, 'qom-path': '/machine/unattached/device[0]', 'cpu-index': 0, target: 'x86_64' },
     { 'thread-id': 1002, 'qom-path': '/machine/unattached/device[2]', 'cpu-index': 1, target: 'x86_64' },
