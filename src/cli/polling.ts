@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Domain } from '../model/domain.ts';
 import { VirtstatError } from '../model/errors.ts';
-import { type PollingOutcome, PollingKeeper } from '../registry/polling-keeper.ts';
+import { PollingKeeper, type PollingOutcome } from '../registry/polling-keeper.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Terminal } from './terminal.ts';
 

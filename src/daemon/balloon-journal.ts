@@ -87,7 +87,10 @@ export class BalloonJournal implements PollingJournal {
   }
 
   #write(): void {
-    if (this.#marks.size === 0) return removeFile(this.#path);
+    if (this.#marks.size === 0) {
+      removeFile(this.#path);
+      return;
+    }
     const marks = [...this.#marks].map(([id, { device, intervalSeconds }]) => ({ id, device, intervalSeconds }));
     replaceFile(this.#path, `${JSON.stringify({ version: 1, boot: this.#boot, marks })}\n`);
   }

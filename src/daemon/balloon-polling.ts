@@ -29,6 +29,8 @@ export class DaemonPolling {
   /** What was last said of each domain. */
   readonly #told = new Map<string, string>();
   #rules: readonly CompiledRule[] = [];
+  /** Sources that are being closed: their domains are still there for a moment. */
+  #left: ReadonlySet<string> = new Set();
   #timer: NodeJS.Timeout | undefined;
   #unsubscribe: (() => void) | undefined;
   #looking: Promise<void> = Promise.resolve();
@@ -50,10 +52,14 @@ export class DaemonPolling {
     this.#look();
   }
 
-  /** Puts back what was set at the domains of sources that are about to be closed. Never rejects. */
-  async leave(sources: ReadonlySet<string>): Promise<void> {
-    await this.#looking;
-    this.#note(await this.#keeper.release(this.#keeper.domains.filter(({ source }) => sources.has(source))));
+  /** Puts back what was set at the domains of sources that are about to be closed, and has no more to do with them. Never rejects. */
+  leave(sources: ReadonlySet<string>): Promise<void> {
+    this.#left = sources;
+    const leaving = this.#looking.then(async () => {
+      this.#note(await this.#keeper.release(this.#keeper.domains.filter(({ source }) => sources.has(source))));
+    });
+    this.#looking = leaving;
+    return leaving;
   }
 
   /** Puts everything back. Never rejects; harmless when repeated. */
@@ -80,7 +86,7 @@ export class DaemonPolling {
 
   async #lookOnce(): Promise<void> {
     const { domains, journal } = this.#options;
-    const present = domains.current;
+    const present = domains.current.filter(({ source }) => !this.#left.has(source));
     const ids = new Set(present.map(({ id }) => id));
     this.#keeper.forget(this.#keeper.domains.flatMap(({ id }) => (ids.has(id) ? [] : [id])));
     for (const id of this.#told.keys()) if (!ids.has(id)) this.#told.delete(id);
@@ -112,8 +118,12 @@ export class DaemonPolling {
       const facts = { domain: domain.name };
       const { log } = this.#options;
       if (VirtstatError.is(result)) {
-        log.warn({ ...facts, code: result.code, reason: result.message }, 'the polling of a balloon cannot be switched');
+        log.warn(
+          { ...facts, code: result.code, reason: result.message },
+          'the polling of a balloon cannot be switched',
+        );
       } else if (result.owner === 'no-device') log.info(facts, 'there is no balloon to poll');
+      else if (result.intervalSeconds === 0) log.info(facts, 'somebody else switched the polling of a balloon off');
       else log.info({ ...facts, seconds: result.intervalSeconds, owner: result.owner }, 'a balloon is polled');
     }
   }

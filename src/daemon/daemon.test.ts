@@ -61,6 +61,7 @@ function config(part: Partial<Config> = {}): Config {
     socket: { mode: 0o600 },
     logLevel: 'info',
     access: [],
+    balloon: [],
     ...part,
   };
 }

@@ -1,5 +1,5 @@
-import { BALLOON, BALLOON_TARGET, type GuestMemory, guestMemoryOf } from '../model/guest-memory.ts';
 import type { StatsFilter } from '../model/filter.ts';
+import { BALLOON, BALLOON_TARGET, type GuestMemory, guestMemoryOf } from '../model/guest-memory.ts';
 import type { DomainAnswer, ListAnswer, SampleAnswer, SchemaAnswer } from './answer.ts';
 import type { ReadOptions, Registry } from './registry.ts';
 

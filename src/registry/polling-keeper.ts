@@ -94,8 +94,7 @@ export class PollingKeeper {
   /** Also what an earlier process has left. */
   async #releaseOne(domain: Domain): Promise<undefined> {
     const mark = this.#options.journal?.get(domain.id);
-    const lease =
-      this.#kept.get(domain.id)?.lease ?? (mark && (await this.#order(domain, mark.intervalSeconds)));
+    const lease = this.#kept.get(domain.id)?.lease ?? (mark && (await this.#order(domain, mark.intervalSeconds)));
     try {
       if (lease !== undefined) await bounded(domain, (signal) => lease.release({ signal }));
     } catch (error) {
@@ -110,7 +109,10 @@ export class PollingKeeper {
     const polling = await pollingOf(domain.id);
     if (polling === undefined) {
       const hint = 'that takes the VM’s own monitor: read it by local: or qmp+unix:';
-      throw new VirtstatError('USAGE', `the polling of ${domain.name} cannot be switched from ${domain.source}; ${hint}`);
+      throw new VirtstatError(
+        'USAGE',
+        `the polling of ${domain.name} cannot be switched from ${domain.source}; ${hint}`,
+      );
     }
     const earlier = journal?.get(domain.id);
     return polling.order({

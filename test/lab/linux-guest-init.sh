@@ -17,7 +17,7 @@ for word in $(cat /proc/cmdline); do
 done
 
 # In the order in which they need each other.
-for module in virtio virtio_ring virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci; do insmod /modules/$module.ko; done
+for module in virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci; do insmod /modules/$module.ko; done
 [ "$driver" = no ] || insmod /modules/virtio_balloon.ko
 
 if [ -n "$silent" ]; then

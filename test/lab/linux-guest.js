@@ -1,6 +1,15 @@
 // @ts-check
 // Makes a small Linux guest with a balloon driver in the lab folder: Debian's kernel for clouds, busybox, and an init of our own.
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -13,8 +22,8 @@ const DOWNLOAD_LIMIT_MS = 180_000;
 const UNPACK_LIMIT_MS = 60_000;
 /** What the guest loads; those that its kernel has built in are not needed. */
 const MODULES = [
-  'virtio',
   'virtio_ring',
+  'virtio',
   'virtio_pci_legacy_dev',
   'virtio_pci_modern_dev',
   'virtio_pci',
@@ -74,7 +83,7 @@ async function kernelPackage() {
     });
     return /Depends: (linux-image-\d\S*)/.exec(output)?.[1];
   };
-  const found = (await find()) ?? ((await aptGet(['update']), await find()));
+  const found = (await find()) ?? (await aptGet(['update']), await find());
   if (found === undefined) throw new StepError(`this machine's apt knows no ${META_PACKAGE}`);
   return found;
 }

@@ -38,11 +38,11 @@ export function guestMemoryText(answers: readonly DomainAnswer<GuestMemory>[], p
 
 function row(name: string, memory: GuestMemory, paint: Paint): readonly string[] {
   const { status, ageNs, balloonSizeBytes, pollingIntervalSeconds, stats } = memory;
-  const valueOf = (stat: string): bigint | undefined => {
+  const bytesOf = (stat: string): bigint | undefined => {
     const value = stats.find((each) => each.name === stat)?.value;
     return typeof value === 'bigint' ? value : undefined;
   };
-  const [total, available] = [valueOf('stat-total-memory'), valueOf('stat-available-memory')];
+  const [total, available] = [bytesOf('stat-total-memory'), bytesOf('stat-available-memory')];
   // A guest may say anything: what makes no sense is not shown as if it did.
   const used = total !== undefined && available !== undefined && available <= total ? total - available : undefined;
   const style = STYLES[status];
@@ -50,7 +50,7 @@ function row(name: string, memory: GuestMemory, paint: Paint): readonly string[]
     printable(name),
     style === undefined ? status : paint(style, status),
     ageNs === undefined ? UNKNOWN : ageText(ageNs),
-    ...[total, used, available, valueOf('stat-free-memory'), valueOf('stat-disk-caches'), balloonSizeBytes].map(bytes),
+    ...[total, used, available, bytesOf('stat-free-memory'), bytesOf('stat-disk-caches'), balloonSizeBytes].map(bytes),
     pollingIntervalSeconds === 0n ? 'never' : `every ${pollingIntervalSeconds} s`,
   ];
 }

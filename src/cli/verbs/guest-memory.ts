@@ -9,7 +9,7 @@ import { guestMemoryText } from '../render/guest-memory-text.ts';
 import { document } from '../render/json.ts';
 import { warnErrors } from '../select.ts';
 import { type GlobalOptions, type Session, untilStopped, urisOf, withSession } from '../session.ts';
-import { showSweeps, type Sweep } from '../watch.ts';
+import { type Sweep, showSweeps } from '../watch.ts';
 
 /** What `guest-memory` takes. */
 export interface GuestMemoryOptions extends GlobalOptions {

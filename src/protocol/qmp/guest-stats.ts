@@ -91,7 +91,8 @@ export function findBalloon(parent: string, reply: JsonValue): string | undefine
     const where = `qom-list ${parent}[${index}]`;
     const child = asObject(json, where);
     const name = asString(child['name'], `${where}.name`);
-    if (BALLOON_TYPE.test(asString(child['type'], `${where}.type`)) && CHILD_NAME.test(name)) return `${parent}/${name}`;
+    if (BALLOON_TYPE.test(asString(child['type'], `${where}.type`)) && CHILD_NAME.test(name))
+      return `${parent}/${name}`;
   }
   return undefined;
 }
