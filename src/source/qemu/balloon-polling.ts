@@ -110,14 +110,16 @@ class Lease implements PollingLease {
   }
 
   async #keep(options: CallOptions): Promise<PollingState> {
+    const report = await this.#device.report(options);
+    // What happened before this answer was heard before it.
     const mayHaveForgotten = this.#mayHaveForgotten;
-    this.#mayHaveForgotten = false;
-    try {
-      const report = await this.#device.report(options);
-      if (report !== undefined) return await this.#keepAt(report, mayHaveForgotten, options);
+    this.#mayHaveForgotten = report === undefined;
+    if (report === undefined) {
       this.#forget();
-      this.#mayHaveForgotten = true;
       return { owner: 'no-device', intervalSeconds: 0, lastUpdateSeconds: 0n };
+    }
+    try {
+      return await this.#keepAt(report, mayHaveForgotten, options);
     } catch (error) {
       this.#mayHaveForgotten ||= mayHaveForgotten;
       throw error;
