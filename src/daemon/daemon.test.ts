@@ -65,6 +65,7 @@ function config(part: Partial<Config> = {}): Config {
     tlsAddresses: [],
     logLevel: 'info',
     access: [],
+    balloon: [],
     ...part,
   };
 }

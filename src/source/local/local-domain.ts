@@ -4,7 +4,14 @@ import { hasOwnNetwork, type Process, pathSeenBy, readFileOf, readProcess } from
 import type { StreamAddress } from '../../host/stream.ts';
 import type { Availability, Domain } from '../../model/domain.ts';
 import { VirtstatError } from '../../model/errors.ts';
-import type { CallOptions, FoundDomain, MonitorRelay, OfferedProvider, Provider } from '../../model/provider.ts';
+import type {
+  BalloonPolling,
+  CallOptions,
+  FoundDomain,
+  MonitorRelay,
+  OfferedProvider,
+  Provider,
+} from '../../model/provider.ts';
 import { explained } from '../explain.ts';
 import { ProcessProvider, VIA_PROC } from '../process/provider.ts';
 import { Monitor } from '../qemu/monitor.ts';
@@ -28,6 +35,7 @@ const MONITOR_PATIENCE_MS = 1400;
 export class LocalDomain implements FoundDomain {
   readonly domain: Domain;
   readonly monitor?: MonitorRelay;
+  readonly balloonPolling?: BalloonPolling;
   readonly #process: Process;
   readonly #procRoot: string;
   readonly #files: LocalFiles;
@@ -56,6 +64,7 @@ export class LocalDomain implements FoundDomain {
       this.#relay = new Relay(this.#monitor, { isOneProcess: true });
       this.#own = this.#relay.own.map((provider) => this.#watchedOffer(provider));
       this.monitor = { ask: (...call) => this.#ask((relay) => relay.ask(...call)) };
+      this.balloonPolling = this.#watchedPolling(this.#relay.balloonPolling);
     }
     const threads = new Threads(pid, {
       procRoot,
@@ -151,6 +160,19 @@ export class LocalDomain implements FoundDomain {
     };
   }
 
+  #watchedPolling(polling: BalloonPolling): BalloonPolling {
+    return {
+      order: (order) => {
+        const lease = polling.order(order);
+        return {
+          keep: (options) => this.#ask(() => lease.keep(options)),
+          // What has to be put back is tried also where the monitor was out of reach a moment ago.
+          release: (options) => this.#explained(() => lease.release(options)),
+        };
+      },
+    };
+  }
+
   /** As {@link #ask}, for what is not waited for long; a monitor that takes longer is out of reach. @throws also TIMEOUT */
   async #askBriefly<T>(
     question: (relay: Relay, options: CallOptions) => Promise<T>,
@@ -184,8 +206,14 @@ export class LocalDomain implements FoundDomain {
     if (this.#relay === undefined) throw (this.#noMonitor ??= noMonitor(this.domain.name));
     const refusal = this.#refusalNow();
     if (refusal !== undefined) throw refusal;
+    const relay = this.#relay;
+    return this.#explained(() => question(relay));
+  }
+
+  /** What fails because the process has exited says so. @throws as {@link #ask} */
+  async #explained<T>(question: () => Promise<T>): Promise<T> {
     try {
-      return await question(this.#relay);
+      return await question();
     } catch (error) {
       const reason = VirtstatError.from(error, 'INTERNAL', `asking the monitor of ${this.domain.name} failed`);
       if (this.#hasExited()) throw gone(this.domain, reason);

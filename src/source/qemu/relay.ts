@@ -2,6 +2,7 @@ import { nowNs } from '../../host/clock.ts';
 import type { Availability, Domain, Vmm } from '../../model/domain.ts';
 import { VirtstatError } from '../../model/errors.ts';
 import type {
+  BalloonPolling,
   CallOptions,
   MonitorRelay,
   MonitorValue,
@@ -27,6 +28,7 @@ import type { QmpArguments } from '../../protocol/qmp/session.ts';
 import { decodeSchemas, decodeStats } from '../../protocol/qmp/stats-reply.ts';
 import { encodeStatsRequest } from '../../protocol/qmp/stats-request.ts';
 import { explained } from '../explain.ts';
+import { QemuBalloonPolling } from './balloon-polling.ts';
 import { Kept } from './kept.ts';
 import type { Monitor } from './monitor.ts';
 import { ownProviders } from './providers/own.ts';
@@ -63,12 +65,15 @@ export class Relay implements MonitorRelay {
   readonly #identity: Kept<Identity>;
   /** Our own providers, which stand on other commands than `query-stats`. */
   readonly own: readonly OfferedProvider[];
+  /** Apart from what reads. */
+  readonly balloonPolling: BalloonPolling;
 
   constructor(monitor: Monitor, { isOneProcess = false }: RelayOptions = {}) {
     this.#monitor = monitor;
     this.#offer = new Kept(monitor, { isOneProcess }, (call) => this.#askOffer(call));
     this.#identity = new Kept(monitor, { isOneProcess }, (call) => this.#askIdentity(call));
     this.own = ownProviders(monitor, { isOneProcess });
+    this.balloonPolling = new QemuBalloonPolling(monitor);
   }
 
   /**
