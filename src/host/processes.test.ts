@@ -6,8 +6,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   hasOwnNetwork,
   listProcesses,
+  listThreads,
   MAX_COMMAND_LINE_BYTES,
   MAX_TEXT_FILE_BYTES,
+  MAX_THREADS,
   pathSeenBy,
   readFileOf,
   readProcess,
@@ -46,6 +48,26 @@ it('finds processes by program name', () => {
     startTicks: 987654n,
     argv: ['/usr/bin/qemu-system-x86_64', '-name', 'a b', '-m'],
   });
+});
+
+it('looks at no more threads than the bound', () => {
+  const task = join(proc, '200', 'task');
+  mkdirSync(task, { recursive: true });
+  const add = (id: number) => writeFileSync(join(task, String(id)), '');
+  for (let id = 1; id < MAX_THREADS; id++) add(id);
+  expect(listThreads(200, proc)).toHaveLength(MAX_THREADS - 1);
+  for (let id = MAX_THREADS; id < MAX_THREADS + 10; id++) add(id);
+  expect(listThreads(200, proc)).toHaveLength(MAX_THREADS);
+  expect(listThreads(299, proc)).toEqual([]);
+});
+
+it('does not look at threads that have the same ids in their own namespace', () => {
+  mkdirSync(join(proc, '201', 'task', '201'), { recursive: true });
+  writeFileSync(join(proc, '201', 'status'), 'Name:\tx\nNSpid:\t201\n');
+  expect(threadIds(201, proc)).toEqual(new Map());
+  writeFileSync(join(proc, '201', 'status'), 'Name:\tx\nNSpid:\t201\t1\n');
+  writeFileSync(join(proc, '201', 'task', '201', 'status'), 'Name:\tx\nNSpid:\t201\t1\n');
+  expect(threadIds(201, proc)).toEqual(new Map([[1, 201]]));
 });
 
 it('cuts a command line without end', () => {
