@@ -1,5 +1,6 @@
 import { withDeadline } from '../../host/deadline.ts';
 import { listKvmFds } from '../../host/kvm-fds.ts';
+import { NetworkNamespaces } from '../../host/network-devices.ts';
 import { hasOwnNetwork, type Process, pathSeenBy, readFileOf, readProcess } from '../../host/processes.ts';
 import type { StreamAddress } from '../../host/stream.ts';
 import type { Availability, Domain } from '../../model/domain.ts';
@@ -7,11 +8,14 @@ import { VirtstatError } from '../../model/errors.ts';
 import type { CallOptions, FoundDomain, MonitorRelay, OfferedProvider, Provider } from '../../model/provider.ts';
 import { explained } from '../explain.ts';
 import { Monitor } from '../qemu/monitor.ts';
+import { MonitorNics, type Nic } from '../qemu/nics.ts';
 import { Relay } from '../qemu/relay.ts';
 import { VIA_QMP } from '../qemu/via.ts';
 import { type MonitorEndpoint, parseCommandLine } from './command-line.ts';
+import { InterfaceProvider } from './interface-provider.ts';
 import { KVM, LocalFiles } from './local-files.ts';
 import { LocalKvm, type MonitorWay } from './local-kvm.ts';
+import { LocalNics } from './local-nics.ts';
 
 /** How long a monitor that could not be reached is left alone, in milliseconds: finding out costs a second each time. */
 const MONITOR_RETRY_MS = 10_000;
@@ -32,14 +36,22 @@ export class LocalDomain implements FoundDomain {
   readonly #monitor: Monitor | undefined;
   readonly #relay: Relay | undefined;
   /** Our own providers. */
-  readonly #own: readonly OfferedProvider[] = [];
+  readonly #own: readonly OfferedProvider[];
   /** Those that the monitor offered beside KVM's when it was last asked: it may be out of reach by now. */
   #offered: readonly Provider[] = [];
   #monitorRefusal: { readonly error: VirtstatError; readonly atMs: number } | undefined;
 
-  constructor(id: string, process: Process, source: string, procRoot: string) {
+  /** `namespaces` are shared by the domains of a source. */
+  constructor(
+    id: string,
+    process: Process,
+    source: string,
+    procRoot: string,
+    namespaces: NetworkNamespaces = new NetworkNamespaces(procRoot),
+  ) {
     const { pid, argv } = process;
-    const { name = `qemu-${pid}`, uuid, monitors } = parseCommandLine(argv, (path) => readFileOf(pid, path, procRoot));
+    const commandLine = parseCommandLine(argv, (path) => readFileOf(pid, path, procRoot));
+    const { name = `qemu-${pid}`, uuid, monitors } = commandLine;
     this.domain = { id, name, ...(uuid !== undefined && { uuid }), pid, source };
     this.#process = process;
     this.#procRoot = procRoot;
@@ -47,9 +59,12 @@ export class LocalDomain implements FoundDomain {
     if (addresses.length > 0) {
       this.#monitor = new Monitor(addresses);
       this.#relay = new Relay(this.#monitor, { isOneProcess: true });
-      this.#own = this.#relay.own.map((provider) => this.#watchedOffer(provider));
       this.monitor = { ask: (...call) => this.#ask((relay) => relay.ask(...call)) };
     }
+    this.#own = [
+      ...(this.#relay?.own ?? []).map((provider) => this.#watchedOffer(provider)),
+      this.#interfaces(commandLine.nics, namespaces),
+    ];
     this.#files = new LocalFiles(pid, {
       procRoot,
       cpus: (options) => this.#cpus(options),
@@ -87,6 +102,21 @@ export class LocalDomain implements FoundDomain {
   close(): void {
     this.#files.close();
     this.#monitor?.close();
+  }
+
+  #interfaces(configured: readonly Nic[], namespaces: NetworkNamespaces): OfferedProvider {
+    const told = this.#monitor && new MonitorNics(this.#monitor);
+    const nics = new LocalNics(
+      configured,
+      told && ((options) => this.#askBriefly((_relay, brief) => told.get(brief), options)),
+    );
+    return new InterfaceProvider(this.#process.pid, {
+      procRoot: this.#procRoot,
+      namespaces,
+      nics: (options) => nics.get(options),
+      forgetNics: () => told?.forget(),
+      hasExited: () => this.#hasExited(),
+    });
   }
 
   /** The provider of KVM's statistics by the ways that are open now. @throws DOMAIN_GONE */
