@@ -14,6 +14,8 @@ export const TEST_PACKAGES = [
   ['/usr/include/stdio.h', 'libc6-dev', 'the C programs that tests and benchmarks compare with'],
   ['/usr/bin/openssl', 'openssl', 'certificates for tests of TLS'],
   ['/usr/sbin/debootstrap', 'debootstrap', 'tests against a newer QEMU'],
+  ['/usr/sbin/ip', 'iproute2', 'tests with network devices'],
+  ['/usr/bin/python3', 'python3', 'tests with network devices'],
   ['/usr/bin/fish', 'fish', 'tests of shell completion'],
   ['/usr/bin/zsh', 'zsh', 'tests of shell completion'],
 ];

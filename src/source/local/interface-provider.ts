@@ -6,7 +6,7 @@ import type { CallOptions, OfferedProvider, SchemaOptions, StatsRequest } from '
 import type { Reading, StatEntry } from '../../model/sample.ts';
 import type { Schema } from '../../model/stat.ts';
 import { goneError } from '../kvm/vmm-files.ts';
-import { type Nic, NICS_MAX_AGE_MS } from '../qemu/nics.ts';
+import { NICS_MAX_AGE_MS, type Nic } from '../qemu/nics.ts';
 import { type MatchedNic, matchDevices, type NicDevice } from './nic-devices.ts';
 
 const NAME = 'interface';
@@ -107,14 +107,17 @@ export class InterfaceProvider implements OfferedProvider {
   }
 
   #read(list: readonly MatchedNic[]): readonly Measured[] {
-    const page = list.some(({ device }) => device !== undefined)
-      ? this.#options.namespaces.of(this.#pid)
-      : undefined;
+    const page = list.some(({ device }) => device !== undefined) ? this.#options.namespaces.of(this.#pid) : undefined;
     return list.map(({ nic, device, reason }) => {
       if (device === undefined) return { nic, reason };
       const counters = this.#isHeld(device) ? page?.devices.counters(device.device) : undefined;
       if (page === undefined || counters === undefined) return { nic, reason: notShown(nic, device) };
-      const reading = { path: nic.path, via: VIA, collectedAtNs: page.collectedAtNs, stats: entriesOf(counters, device) };
+      const reading = {
+        path: nic.path,
+        via: VIA,
+        collectedAtNs: page.collectedAtNs,
+        stats: entriesOf(counters, device),
+      };
       return { nic, reading };
     });
   }

@@ -58,7 +58,7 @@ export class NicOptions {
     let withoutId = 0;
     return [...this.#devices, ...this.#jsonDevices].flatMap(({ id, netdev }) => {
       const path = id === undefined ? `/machine/peripheral-anon/device[${withoutId++}]` : `/machine/peripheral/${id}`;
-      return netdev === undefined ? [] : nicOf(path, this.#netdevs.get(netdev));
+      return netdev === undefined ? [] : { ...nicOf(path, this.#netdevs.get(netdev)), name: id ?? path };
     });
   }
 
@@ -84,7 +84,7 @@ export class NicOptions {
 }
 
 function nicOf(path: string, backend: NetBackend | undefined, isShared = false): Nic {
-  return { path, name: path.slice(path.lastIndexOf('/') + 1), ...(backend !== undefined && { backend }), isShared };
+  return { path, name: path, ...(backend !== undefined && { backend }), isShared };
 }
 
 function deviceOf(options: Options): Device {

@@ -10,7 +10,7 @@ import type { Monitor } from './monitor.ts';
 export interface Nic {
   /** Its QOM path; a name of our own where that is not known. */
   readonly path: string;
-  /** What people call it: its id, else the last part of the path. */
+  /** What people call it: its id, else its path. */
   readonly name: string;
   /** The host's side; absent where there is none, or a hub connects it with others. */
   readonly backend?: NetBackend;
@@ -67,14 +67,11 @@ export class MonitorNics {
       options,
     );
     return nics.map((nic) => {
-      const path = ids.has(nic.name) ? `${PERIPHERAL}/${nic.name}` : (paths.get(nic) ?? nic.name);
       const { backend, isShared } = nic;
-      return {
-        path,
-        name: path.slice(path.lastIndexOf('/') + 1),
-        ...(backend !== undefined && { backend }),
-        isShared,
-      };
+      const rest = { ...(backend !== undefined && { backend }), isShared };
+      if (ids.has(nic.name)) return { path: `${PERIPHERAL}/${nic.name}`, name: nic.name, ...rest };
+      const path = paths.get(nic) ?? nic.name;
+      return { path, name: path, ...rest };
     });
   }
 
