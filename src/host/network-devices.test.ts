@@ -111,7 +111,9 @@ describe('namespaces', () => {
   });
 
   it('are read up to the bound, and no further', () => {
-    const long = line('a', ...NUMBERS).padStart(200).repeat(Math.ceil(MAX_PAGE_BYTES / 200));
+    const long = line('a', ...NUMBERS)
+      .padStart(200)
+      .repeat(Math.ceil(MAX_PAGE_BYTES / 200));
     writeFileSync(join(proc, '4/net/dev'), `${HEADER}${long}${line('beyond', ...NUMBERS)}`);
     const page = new NetworkNamespaces(proc).of(4);
     expect(page?.devices.counters('a')).toEqual(COUNTERS);

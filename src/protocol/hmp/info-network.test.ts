@@ -94,8 +94,20 @@ describe('a text of somebody who means no good', () => {
   });
 
   it('may be any text, cut anywhere', () => {
-    fc.assert(fc.property(fc.integer({ min: 0, max: TEXT.length }), (end) => void parseInfoNetwork(TEXT.slice(0, end))));
-    const words = fc.constantFrom('hub 0', ' \\ ', 'a: ', 'index=0', ',type=nic,', ',type=tap,', 'fd=3', '\n', 'ifname=x');
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: TEXT.length }), (end) => void parseInfoNetwork(TEXT.slice(0, end))),
+    );
+    const words = fc.constantFrom(
+      'hub 0',
+      ' \\ ',
+      'a: ',
+      'index=0',
+      ',type=nic,',
+      ',type=tap,',
+      'fd=3',
+      '\n',
+      'ifname=x',
+    );
     fc.assert(fc.property(fc.array(fc.oneof(words, fc.string())), (all) => void parseInfoNetwork(all.join(''))));
   });
 });

@@ -21,6 +21,8 @@ export class NicOptions {
   /** QEMU makes them after all others. */
   readonly #jsonDevices: Device[] = [];
   readonly #own: Nic[] = [];
+  /** Of `-net nic,netdev=`. */
+  readonly #onBoard: { readonly path: string; readonly netdev: string }[] = [];
   /** Of `-net`, all on one hub. */
   readonly #hubPaths: string[] = [];
   readonly #hubBackends: NetBackend[] = [];
@@ -50,7 +52,8 @@ export class NicOptions {
     const isShared = this.#hubPaths.length > 1 || this.#hubBackends.length > 1;
     const [backend] = this.#hubBackends;
     const onHub = this.#hubPaths.map((path) => nicOf(path, isShared ? undefined : backend, isShared));
-    return [...this.#ofDevices(), ...this.#own, ...onHub].slice(0, MAX_CONFIGURED_NICS);
+    const onBoard = this.#onBoard.map(({ path, netdev }) => nicOf(path, this.#netdevs.get(netdev)));
+    return [...this.#ofDevices(), ...this.#own, ...onBoard, ...onHub].slice(0, MAX_CONFIGURED_NICS);
   }
 
   /** A device without an id is known by its number among those. */
@@ -75,7 +78,7 @@ export class NicOptions {
     const netdev = options.get('netdev');
     if (type !== 'nic') this.#hubBackends.push(backendOf(`${type}`, options));
     else if (netdev === undefined) this.#hubPaths.push(this.#nextBoardNic());
-    else this.#own.push(nicOf(this.#nextBoardNic(), this.#netdevs.get(netdev)));
+    else this.#onBoard.push({ path: this.#nextBoardNic(), netdev });
   }
 
   #nextBoardNic(): string {
