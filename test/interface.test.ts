@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished, type TestContext } from 'vitest';
@@ -7,7 +7,7 @@ import { Registry } from '../src/registry/registry.ts';
 import { LocalSource } from '../src/source/local/local-source.ts';
 import { virtstat, virtstatJson } from './lab/cli.ts';
 import { LAB } from './lab/folder.js';
-import { type HostCounters, Network, whyNoNetwork } from './lab/network.ts';
+import { type HostCounters, Network, opening, whyNoNetwork } from './lab/network.ts';
 import { newerQemuRoot, startQemu, type Vm, type VmOptions, whyNoVm } from './lab/qemu.ts';
 import { RawQmp } from './lab/qmp.ts';
 import { TextSocket } from './lab/text-socket.ts';
@@ -254,6 +254,31 @@ describe('a tap', () => {
     own.send('other,name', 5, 100);
     await sleep(200);
     expect((await nicsOf(host)).get('/machine/peripheral/net0')?.['rx_packets']).toBe(15n);
+  });
+
+  it('that was made in our namespace for a VM in another is found there', async (context) => {
+    const own = network(context);
+    const name = own.name.slice(-6);
+    const args = ['-netdev', 'tap,id=h0,fd=40', '-device', `${TAKES_ALL},netdev=h0,id=net0`];
+    const vm = await start({ launcher: [...opening(`tap|${name}|40|1`), ...own.launcher()], args });
+    const host = localOf(vm);
+    const [counters] = (await nicsOf(host)).values();
+    expect(counters?.['rx_packets']).toBe(BigInt(readFileSync(`/sys/class/net/${name}/statistics/tx_packets`, 'utf8')));
+    expect(await reasons(host)).toEqual([undefined]);
+  });
+
+  it('that was moved to where we do not see it is not taken for one of its name here', async (context) => {
+    const own = network(context);
+    const other = network(context);
+    own.addTap('t0');
+    const vm = await start({ launcher: own.launcher(), args: NIC });
+    const host = localOf(vm);
+    expect((await nicsOf(host)).size).toBe(1);
+    own.ip('link', 'set', 't0', 'netns', other.name);
+    expect((await nicsOf(host)).size).toBe(0);
+    expect(await reasons(host)).toEqual([
+      'net0 has the device t0, which is not in the network namespace of the VMM, nor seen from here',
+    ]);
   });
 
   it('that another VM has now is not counted to the one that had it', async (context) => {

@@ -55,6 +55,11 @@ export function whyNoNetwork(): string | undefined {
   }
 }
 
+/** Commands to start QEMU with: they open devices as descriptors, as {@link Network.launcher} says. */
+export function opening(...opened: readonly string[]): readonly string[] {
+  return opened.length === 0 ? [] : ['python3', '-c', OPENER, ...opened, '--'];
+}
+
 /** A network namespace of a test's own, in which nothing moves but what the test sends. */
 export class Network implements Disposable {
   readonly name: string;
@@ -91,8 +96,7 @@ export class Network implements Disposable {
    * of t0 as 30 and 31) or `node|/dev/tap7|33|1`.
    */
   launcher(...opened: readonly string[]): readonly string[] {
-    const inside = ['ip', 'netns', 'exec', this.name];
-    return opened.length === 0 ? inside : [...inside, 'python3', '-c', OPENER, ...opened, '--'];
+    return ['ip', 'netns', 'exec', this.name, ...opening(...opened)];
   }
 
   /** Sends frames of `sizeBytes` into a device, as its host. */

@@ -1,5 +1,6 @@
 import type { DeviceCounters, NetworkNamespaces, TrafficCounters } from '../../host/network-devices.ts';
 import { isStillHeld, listTapFds, type TapFd } from '../../host/tap-fds.ts';
+import { isTapInOurNamespace } from '../../host/tap-namespace.ts';
 import { BYTES, COUNT, describeStat } from '../../model/describe.ts';
 import type { Availability, Domain } from '../../model/domain.ts';
 import type { CallOptions, OfferedProvider, SchemaOptions, StatsRequest } from '../../model/provider.ts';
@@ -98,7 +99,7 @@ export class InterfaceProvider implements OfferedProvider {
     const matched = this.#matched;
     if (matched !== undefined && matched.nics === nics && atMs - matched.atMs < NICS_MAX_AGE_MS) return matched.list;
     const taps = listTapFds(this.#pid, this.#options);
-    const list = matchDevices({ nics, taps, known: this.#known });
+    const list = matchDevices({ nics, taps, known: this.#known }).map((each) => this.#locate(each));
     this.#known = new Map(
       list.flatMap(({ nic, device }) => (nic.backend && device?.tap ? [[nic.backend.name, device.tap] as const] : [])),
     );
@@ -106,11 +107,19 @@ export class InterfaceProvider implements OfferedProvider {
     return list;
   }
 
+  /** A tap that is not where the VMM lives was moved, or made elsewhere; by its name alone it could be another's. */
+  #locate(matched: MatchedNic): MatchedNic {
+    const { nic, device } = matched;
+    if (device?.tap === undefined || device.kind !== 'tap') return matched;
+    if (this.#options.namespaces.of(this.#pid)?.devices.has(device.device) !== false) return matched;
+    return isTapInOurNamespace(this.#pid, device.tap.fd) ? { nic, device: { ...device, isOurs: true } } : matched;
+  }
+
   #read(list: readonly MatchedNic[]): readonly Measured[] {
-    const page = list.some(({ device }) => device !== undefined) ? this.#options.namespaces.of(this.#pid) : undefined;
     return list.map(({ nic, device, reason }) => {
       if (device === undefined) return { nic, reason };
-      const counters = this.#isHeld(device) ? page?.devices.counters(device.device) : undefined;
+      const page = this.#isHeld(device) ? this.#options.namespaces.of(device.isOurs ? 'self' : this.#pid) : undefined;
+      const counters = page?.devices.counters(device.device);
       if (page === undefined || counters === undefined) return { nic, reason: notShown(nic, device) };
       const reading = {
         path: nic.path,
@@ -148,5 +157,5 @@ function entries(direction: string, { bytes, packets, errors, dropped }: Traffic
 }
 
 function notShown({ name }: Nic, { device }: NicDevice): string {
-  return `${name} has the device ${device}, which is not shown in the network namespace of the VMM`;
+  return `${name} has the device ${device}, which is not in the network namespace of the VMM, nor seen from here`;
 }

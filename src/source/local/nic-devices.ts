@@ -6,6 +6,8 @@ import type { Nic } from '../qemu/nics.ts';
 export interface NicDevice extends Pick<TapFd, 'device' | 'kind'> {
   /** The VMM's descriptor of it; absent where descriptors may not be looked at. */
   readonly tap?: TapFd;
+  /** In this process's network namespace, though the VMM lives in another; false if absent. */
+  readonly isOurs?: boolean;
 }
 
 /** A NIC with its device, or why it has none. */
