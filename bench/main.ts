@@ -9,6 +9,7 @@ const MODULES: Readonly<Record<string, () => Promise<{ readonly run: Run }>>> = 
   'one-vm': () => import('./one-vm.ts'),
   json: () => import('./json.ts'),
   startup: () => import('./startup.ts'),
+  interfaces: () => import('./interfaces.ts'),
 };
 
 async function main(names: readonly string[]): Promise<boolean> {

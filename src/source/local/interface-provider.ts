@@ -1,4 +1,4 @@
-import type { DeviceCounters, NetworkNamespaces, TrafficCounters } from '../../host/network-devices.ts';
+import type { DeviceCounters, DevicesPage, NetworkNamespaces, TrafficCounters } from '../../host/network-devices.ts';
 import { isStillHeld, listTapFds, type TapFd } from '../../host/tap-fds.ts';
 import { isTapInOurNamespace } from '../../host/tap-namespace.ts';
 import { BYTES, COUNT, describeStat } from '../../model/describe.ts';
@@ -116,9 +116,14 @@ export class InterfaceProvider implements OfferedProvider {
   }
 
   #read(list: readonly MatchedNic[]): readonly Measured[] {
+    const pages = new Map<number | 'self', DevicesPage | undefined>();
+    const pageOf = (process: number | 'self'): DevicesPage | undefined => {
+      if (!pages.has(process)) pages.set(process, this.#options.namespaces.of(process));
+      return pages.get(process);
+    };
     return list.map(({ nic, device, reason }) => {
       if (device === undefined) return { nic, reason };
-      const page = this.#isHeld(device) ? this.#options.namespaces.of(device.isOurs ? 'self' : this.#pid) : undefined;
+      const page = this.#isHeld(device) ? pageOf(device.isOurs ? 'self' : this.#pid) : undefined;
       const counters = page?.devices.counters(device.device);
       if (page === undefined || counters === undefined) return { nic, reason: notShown(nic, device) };
       const reading = {

@@ -1,7 +1,7 @@
 import { withDeadline } from '../../host/deadline.ts';
 import { listKvmFds } from '../../host/kvm-fds.ts';
 import { NetworkNamespaces } from '../../host/network-devices.ts';
-import { hasOwnNetwork, type Process, pathSeenBy, readFileOf, readProcess } from '../../host/processes.ts';
+import { hasOwnNetwork, isStillRunning, type Process, pathSeenBy, readFileOf } from '../../host/processes.ts';
 import type { StreamAddress } from '../../host/stream.ts';
 import type { Availability, Domain } from '../../model/domain.ts';
 import { VirtstatError } from '../../model/errors.ts';
@@ -216,8 +216,7 @@ export class LocalDomain implements FoundDomain {
   }
 
   #hasExited(): boolean {
-    const { pid, startTicks } = this.#process;
-    return readProcess(pid, this.#procRoot)?.startTicks !== startTicks;
+    return !isStillRunning(this.#process, this.#procRoot);
   }
 }
 
