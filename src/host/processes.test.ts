@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   hasOwnNetwork,
+  isStillRunning,
   listProcesses,
   listThreads,
   MAX_COMMAND_LINE_BYTES,
@@ -153,6 +154,18 @@ describe('a process in a container', () => {
 it('has nothing for a process that is exiting', () => {
   addProcess(15, '', 'kvm');
   expect(readProcess(15, proc)).toBeUndefined();
+});
+
+it('knows whether that very process lives', () => {
+  expect(isStillRunning({ pid: 10, startTicks: 987654n }, proc)).toBe(true);
+  expect(isStillRunning({ pid: 10, startTicks: 987653n }, proc)).toBe(false);
+  expect(isStillRunning({ pid: 99, startTicks: 987654n }, proc)).toBe(false);
+  addProcess(16, '', 'kvm');
+  const stat = join(proc, '16', 'stat');
+  for (const state of ['Z', 'X']) {
+    writeFileSync(stat, readFileSync(stat, 'latin1').replace(/\) \w/, `) ${state}`));
+    expect(isStillRunning({ pid: 16, startTicks: 987654n }, proc)).toBe(false);
+  }
 });
 
 it('knows threads by the ids that they have in their own namespace', () => {
