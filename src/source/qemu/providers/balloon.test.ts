@@ -156,15 +156,15 @@ describe('the provider balloon', () => {
   });
 
   it.each([
-    ['qom-list', () => [{ name: 1 }]],
-    ['qom-get', () => 'much'],
-    ['query-balloon', () => []],
-  ] as const)('refuses what is no reply to %s', async (command, reply) => {
+    ['qom-list', [{ name: 1 }]],
+    ['qom-get', 'much'],
+    ['query-balloon', []],
+  ])('refuses what is no reply to %s', async (command, reply) => {
     await withProvider(
       async ({ values }) => {
         await expect(values()).rejects.toMatchObject({ code: 'QMP_REPLY_INVALID' });
       },
-      { commands: { [command]: reply } },
+      { commands: { [command]: () => reply } },
     );
   });
 });
