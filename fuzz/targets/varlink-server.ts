@@ -57,7 +57,10 @@ method Missing() -> ()
 `);
 
 // The method that watches waits on a clock, so that what comes of it does not depend on the input alone.
-const { stream: _watch, ...stats } = statsImplementation(READER);
+const { stream: _watch, ...stats } = statsImplementation(
+  () => READER,
+  () => undefined,
+);
 
 const SERVICE = new VarlinkService({ vendor: 'v', product: 'p', version: '1', url: 'https://example.org' }, [
   stats,
