@@ -3,7 +3,9 @@ import { VirtstatError } from '../model/errors.ts';
 import { entriesFor, isPathSelected, type ProviderFilter, type StatsFilter, selectNames } from '../model/filter.ts';
 import type { CallOptions, FoundDomain, Provider, SchemaOptions, StatsRequest } from '../model/provider.ts';
 import type { Reading, Sample } from '../model/sample.ts';
+import type { Schema } from '../model/stat.ts';
 import type { DomainAnswer, SampleAnswer, SchemaAnswer } from './answer.ts';
+import type { LastSchemas } from './last-schemas.ts';
 import type { Patience } from './patience.ts';
 
 /** What a collection of samples works with. */
@@ -68,19 +70,47 @@ export async function collectSamples(
   );
 }
 
-/** The schemas of every provider of a domain, or those of one target. */
+/** How long a provider that said before what it measures is waited for, in milliseconds: it seldom says anything else. */
+const KNOWN_PATIENCE_MS = 250;
+
+/**
+ * The schemas of every provider of a domain, or those of one target. One that takes long, or fails, is given as it was when it
+ * last said.
+ */
 export async function collectSchemas(
   found: FoundDomain,
   everywhere: readonly Provider[],
+  last: LastSchemas,
   options: SchemaOptions,
 ): Promise<SchemaAnswer> {
   const { target } = options;
+  const { id } = found.domain;
+  const ofTarget = (schemas: readonly Schema[]) =>
+    schemas.filter((schema) => target === undefined || schema.target === target);
   const providers = (await providersOf(found, everywhere, options)).filter(
     (provider) => target === undefined || provider.targets.includes(target),
   );
-  return gather(found, providers, async (provider) => {
+  const ask = async (provider: Provider): Promise<readonly Schema[]> => {
     const schemas = await guard(provider, found, options, () => provider.schemas(found.domain, options));
-    return schemas.filter((schema) => target === undefined || schema.target === target);
+    last.keep(id, provider.name, target, schemas);
+    return ofTarget(schemas);
+  };
+  return gather(
+    found,
+    providers,
+    (provider) => {
+      const before = last.get(id, provider.name, target);
+      return before === undefined ? ask(provider) : orAfter(KNOWN_PATIENCE_MS, ask(provider), ofTarget(before));
+    },
+    ({ name }) => ofTarget(last.get(id, name, target) ?? []),
+  );
+}
+
+/** What is wanted or, where it takes longer than that, something else. */
+function orAfter<T>(ms: number, wanted: Promise<T>, otherwise: T): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, ms, otherwise);
+    wanted.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }
 

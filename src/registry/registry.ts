@@ -8,6 +8,7 @@ import type { DomainAnswer, FoundDomains, ListAnswer, SampleAnswer, SchemaAnswer
 import { type CheckedRequest, checkDomains, type Request, resolveRequest } from './check.ts';
 import { collectSamples, collectSchemas } from './collect.ts';
 import { Collections } from './collections.ts';
+import { LastSchemas } from './last-schemas.ts';
 import { explainMissing, isUnknownWord } from './missing.ts';
 import { type FailedSource, isFailedSource, Search, type SearchResult } from './search.ts';
 
@@ -52,6 +53,7 @@ export class Registry {
   #search: Search;
   #deadlineMs: number;
   readonly #providers: Provider[] = [];
+  readonly #lastSchemas = new LastSchemas();
   readonly #collections = new Collections((found, filter, collecting) => {
     const { signal } = this.#closing;
     const limit = { signal, timeoutMs: this.#deadlineMs };
@@ -150,7 +152,10 @@ export class Registry {
   async schemas(options: SchemaReadOptions = {}): Promise<readonly SchemaAnswer[]> {
     const { target } = options;
     return this.#sweep(options, (found, attempt) =>
-      attempt((call) => collectSchemas(found, this.#providers, { ...call, ...(target !== undefined && { target }) })),
+      attempt((call) => {
+        const asked = { ...call, ...(target !== undefined && { target }) };
+        return collectSchemas(found, this.#providers, this.#lastSchemas, asked);
+      }),
     );
   }
 
@@ -288,7 +293,9 @@ export class Registry {
   /** A source that could not be searched says nothing about who has gone. */
   #forgetAbsent(results: readonly SearchResult[]): void {
     if (results.some(isFailedSource)) return;
-    this.#collections.retain(new Set(results.flatMap((result) => ('domain' in result ? [result.domain.id] : []))));
+    const present = new Set(results.flatMap((result) => ('domain' in result ? [result.domain.id] : [])));
+    this.#collections.retain(present);
+    this.#lastSchemas.retain(present);
   }
 
   #until(signal: AbortSignal | undefined): AbortSignal {

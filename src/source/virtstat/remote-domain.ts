@@ -1,12 +1,13 @@
 import type { Availability, Domain } from '../../model/domain.ts';
 import { ERROR_CODES, type ErrorCode, VirtstatError } from '../../model/errors.ts';
-import type { CallOptions, FoundDomain, Provider, SchemaOptions, StatsRequest } from '../../model/provider.ts';
-import type { Reading } from '../../model/sample.ts';
+import type { StatsFilter } from '../../model/filter.ts';
+import type { CallOptions, FoundDomain, Provider, SchemaOptions } from '../../model/provider.ts';
 import type { Schema } from '../../model/stat.ts';
 import type { JsonObject, JsonValue } from '../../protocol/json/json.ts';
 import { VarlinkError, type VarlinkParameters } from '../../protocol/varlink/messages.ts';
 import { decodeAvailability, decodeDomain, decodeSample, decodeSchema } from '../../protocol/varlink/stats/decode.ts';
 import type { VarlinkLink } from './link.ts';
+import { type StatsAnswer, StatsBatch } from './stats-batch.ts';
 
 /** How long it stays known who measures what there, in milliseconds: disks come and go. */
 const PROVIDERS_MAX_AGE_MS = 10_000;
@@ -16,6 +17,7 @@ export class RemoteDomain implements FoundDomain {
   readonly domain: Domain;
   readonly #remote: Domain;
   readonly #link: VarlinkLink;
+  readonly #batch: StatsBatch;
   #listing: Promise<JsonObject> | undefined;
   #providers: { readonly known: readonly Provider[]; readonly askedMs: number } | undefined;
 
@@ -23,6 +25,7 @@ export class RemoteDomain implements FoundDomain {
     this.domain = localized(remote, uri);
     this.#remote = remote;
     this.#link = link;
+    this.#batch = new StatsBatch(remote.name, (filter, options) => this.#stats(filter, options));
   }
 
   /** Those that have a schema there. */
@@ -62,21 +65,17 @@ export class RemoteDomain implements FoundDomain {
       name,
       targets: schemas.map(({ target }) => target),
       schemas: async (_domain: Domain, _options: SchemaOptions) => schemas,
-      stats: (_domain, request, options) => this.#stats(name, request, options),
+      stats: (_domain, request, options) => this.#batch.get(name, request, options),
     };
   }
 
-  async #stats(provider: string, request: StatsRequest, options: CallOptions): Promise<readonly Reading[]> {
-    const { target, names, paths } = request;
-    const { samples, errors } = await this.#ask(
-      'GetStats',
-      { target, providers: [{ provider, names }], paths },
-      options,
-    );
-    const [error] = problems(errors);
-    const readings = (samples as JsonValue[]).map((sample) => decodeSample(sample, this.domain.name));
-    if (error !== undefined && readings.length === 0) throw error;
-    return readings;
+  async #stats({ target, providers = [], paths }: StatsFilter, options: CallOptions): Promise<StatsAnswer> {
+    const asked = { target, providers: providers.map(({ provider, names }) => ({ provider, names })), paths };
+    const { samples, errors } = await this.#ask('GetStats', asked, options);
+    return {
+      samples: (samples as JsonValue[]).map((sample) => decodeSample(sample, this.domain.name)),
+      errors: problems(errors),
+    };
   }
 
   async #schemas(options: CallOptions): Promise<{
