@@ -1,78 +1,20 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { virtstat } from './lab/cli.ts';
+import { DaemonProcess } from './lab/daemon-process.ts';
 import { NotifyReceiver } from './lab/notify.ts';
 import { startQemu, type Vm, whyNoVm } from './lab/qemu.ts';
 import { RawQmp } from './lab/qmp.ts';
 
-const BIN = fileURLToPath(new URL('../bin/virtstatd.cjs', import.meta.url));
 const CAPTURES = `kvm+file:${fileURLToPath(new URL('../captures/kvm', import.meta.url))}`;
 const LIMIT_MS = 15_000;
 const READER_UID = 4242;
-
-/** A line of the daemon's log. */
-type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string; readonly level: string };
-
-/** The built daemon, with all that it says. */
-class DaemonProcess implements AsyncDisposable {
-  readonly child: ChildProcess;
-  readonly #exited: Promise<number | NodeJS.Signals>;
-  /** What it said on stderr. */
-  text = '';
-
-  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    this.child = spawn(process.execPath, [BIN, ...args], {
-      env: { ...process.env, ...env },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.text += text));
-    this.#exited = once(this.child, 'close').then(([code, signal]) => code ?? signal);
-  }
-
-  /** A daemon that is ready. */
-  static async ready(...args: readonly string[]): Promise<DaemonProcess> {
-    const daemon = new DaemonProcess(args);
-    await daemon.said('ready');
-    return daemon;
-  }
-
-  get lines(): readonly LogLine[] {
-    return this.text
-      .split('\n')
-      .slice(0, -1)
-      .map((line) => JSON.parse(line));
-  }
-
-  /** The log line with this message, once it is said; ends the wait where the daemon ends. */
-  async said(message: string, times = 1): Promise<LogLine> {
-    const deadlineMs = performance.now() + LIMIT_MS;
-    for (;;) {
-      const found = this.text.includes('"msg":') ? this.lines.filter(({ msg }) => msg === message) : [];
-      if (found.length >= times) return found.at(-1) as LogLine;
-      if (this.child.exitCode !== null || performance.now() > deadlineMs) {
-        throw new Error(`the daemon did not say ${JSON.stringify(message)}: ${this.text}`);
-      }
-      await sleep(20);
-    }
-  }
-
-  /** Sends a signal, and resolves to the exit status, or the signal that ended it. */
-  async end(signal: NodeJS.Signals): Promise<number | NodeJS.Signals> {
-    this.child.kill(signal);
-    return this.#exited;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.end('SIGKILL');
-  }
-}
 
 let folder: string;
 let runtimeDir: string;

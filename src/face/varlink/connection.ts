@@ -2,6 +2,7 @@ import type { ServedConnection } from '../../host/listener.ts';
 import { VirtstatError } from '../../model/errors.ts';
 import { VarlinkServer } from '../../protocol/varlink/server.ts';
 import type { VarlinkService } from '../../protocol/varlink/service.ts';
+import { LONG_CHUNK_BYTES, readOnAfterOthers } from '../turns.ts';
 
 /** Unread output from which on nothing more is made for a client, in bytes. */
 export const MAX_UNREAD_BYTES: number = 256 * 1024;
@@ -37,7 +38,7 @@ export class VarlinkConnection {
       close: (reason) => this.#drop(reason),
     });
     connection.listen({
-      onData: (chunk) => this.#session.receive(chunk),
+      onData: (chunk) => this.#receive(chunk),
       onDrained: () => this.#room?.resolve(),
       onHalfClosed: () => {
         this.#isHalfClosed = true;
@@ -51,6 +52,11 @@ export class VarlinkConnection {
   close(): void {
     this.#end(new VirtstatError('CLOSED', 'the service was closed'));
     this.#connection.close();
+  }
+
+  #receive(chunk: Uint8Array): void {
+    this.#session.receive(chunk);
+    if (chunk.length >= LONG_CHUNK_BYTES) readOnAfterOthers(this.#connection, () => true);
   }
 
   async #hasRoom(): Promise<void> {
