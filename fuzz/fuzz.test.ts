@@ -74,10 +74,10 @@ describe('a defect', () => {
       ...broken,
       check: () => {
         const start = process.threadCpuUsage().user;
-        while (process.threadCpuUsage().user - start < 2_100_000);
+        while (process.threadCpuUsage().user - start < 60_000);
         return 'done';
       },
     };
-    await expect(tryOnce(slow, bytesOf(''))).rejects.toThrow(/^takes \d+ ms, more than 2000$/);
+    await expect(tryOnce(slow, bytesOf(''), 50)).rejects.toThrow(/^takes \d+ ms, more than 50$/);
   });
 });

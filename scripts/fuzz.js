@@ -6,7 +6,7 @@ import { installNpmPackages } from './steps/npm.js';
 import { nodeBinary, ROOT } from './steps/project.js';
 import { run } from './steps/run.js';
 
-/** How long may be asked for is the caller's business: a week of each target. */
+/** Longer than anybody asks for: `--for` is the limit that counts. */
 const FUZZ_LIMIT_MS = 2_000_000_000;
 
 await endWith(async () => {

@@ -17,6 +17,15 @@ function partsOf({ id, scope, stats, places, dataOffset, dataSizeBytes, byteOrde
   return { id, scope, stats, places, dataOffset, dataSizeBytes, byteOrder };
 }
 
+/** No byte of the file belongs to two values. */
+function checkApart({ places }: Layout): void {
+  const taken = places.filter(({ size }) => size > 0).toSorted((a, b) => a.offsetBytes - b.offsetBytes);
+  for (const [index, { offsetBytes, size }] of taken.entries()) {
+    const next = taken[index + 1]?.offsetBytes ?? Number.POSITIVE_INFINITY;
+    must(offsetBytes + 8 * size <= next, 'two values share a byte');
+  }
+}
+
 /** The same content in a file of its own decodes to the same. */
 function checkRoundTrip({ layout, stats }: DecodedStatsFile): void {
   const list = (value: (typeof stats)[number]['value']): readonly bigint[] =>
@@ -65,6 +74,7 @@ function check(input: Uint8Array): string {
     must(looksLikeStatsFile(input), 'a right file does not look like one');
     checkRoundTrip(whole.value);
     const { layout: found } = whole.value;
+    checkApart(found);
     const longer = decodeStatsFile(new Uint8Array(Buffer.concat([input, Uint8Array.of(1, 2, 3)])));
     mustEqual(longer.stats, whole.value.stats, 'what stands behind the data matters');
     const needed = Math.max(found.dataOffset + found.dataSizeBytes, 24);

@@ -84,6 +84,41 @@ const ERRORS = [
   'org.virtstat.Stats.DomainNotFound',
 ];
 
+/** What each parameter of `Echo` must be where it is there, told a second time. */
+const IS_RIGHT: Readonly<Record<string, (value: unknown) => boolean>> = {
+  flag: (value) => typeof value === 'boolean',
+  int: (value) => Number.isSafeInteger(value) || (typeof value === 'bigint' && BigInt.asIntN(64, value) === value),
+  float: (value) => Number.isFinite(value) || typeof value === 'bigint',
+  string: (value) => typeof value === 'string',
+  word: (value) => value === 'one' || value === 'two',
+  list: (value) =>
+    Array.isArray(value) &&
+    value.every((row) => Array.isArray(row) && row.every((each) => IS_RIGHT['int']?.(each) === true)),
+  dict: (value) => isObject(value) && Object.values(value).every(isInner),
+  inner: (value) => isInner(value),
+  object: (value) => isObject(value),
+  any: () => true,
+};
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isInner(value: unknown): boolean {
+  if (!isObject(value)) return false;
+  const { a, b, ...more } = value;
+  return (
+    IS_RIGHT['int']?.(a) === true && (b === undefined || b === null || isInner(b)) && Object.keys(more).length === 0
+  );
+}
+
+function checkEcho(got: unknown): void {
+  for (const [name, value] of Object.entries(got ?? {})) {
+    must(Object.hasOwn(IS_RIGHT, name), `a method was given ${name}`);
+    must(value === null || IS_RIGHT[name]?.(value) === true, `a method was given a wrong ${name}`);
+  }
+}
+
 interface Read {
   readonly messages: readonly JsonValue[];
   readonly code: ErrorCode | undefined;
@@ -147,6 +182,7 @@ async function check(input: Uint8Array): Promise<string> {
   const [whole, ...rest] = (await Promise.all(waysToCut(input).map(converse))) as [Conversation, ...Conversation[]];
   for (const other of rest) mustEqual(other, whole, 'the replies depend on the cuts');
   for (const { error } of whole.replies) must(error === undefined || ERRORS.includes(error), () => `answers ${error}`);
+  for (const { parameters } of whole.replies) checkEcho(parameters['got']);
   const last = whole.replies.filter(({ continues }) => !continues);
   must(last.length === dueReplies(read), `${last.length} calls were answered of ${dueReplies(read)}`);
   must(read.code === undefined || whole.closed.length === 1, 'a broken stream stays open');

@@ -97,7 +97,7 @@ export function oneOf<const T extends readonly [string, ...string[]]>(words: T):
 export function word(pattern: RegExp, hint: string): z.ZodType<string> {
   return z
     .string({ error: `must be a text in quotes: ${hint}` })
-    .min(1, { error: `is empty; it must be ${hint}` })
+    .min(1, { error: `is empty; it must be ${hint}`, abort: true })
     .max(MAX_WORD_LENGTH, { error: `is longer than ${MAX_WORD_LENGTH} characters` })
     .regex(pattern, { error: (issue) => `${shown(issue.input)} is not right; it must be ${hint}` });
 }

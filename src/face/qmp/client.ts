@@ -1,5 +1,6 @@
 import type { ServedConnection } from '../../host/served-connection.ts';
 import { type QmpBackend, QmpServerSession } from '../../protocol/qmp/server/session.ts';
+import { LONG_CHUNK_BYTES, readOnAfterOthers } from '../turns.ts';
 
 /** Unread output from which on no further request of the client is answered, in bytes. */
 export const MAX_UNREAD_BYTES: number = 256 * 1024;
@@ -65,6 +66,7 @@ export class QmpClient {
   #receive(chunk: Uint8Array): void {
     this.#session.receive(chunk);
     if (!this.#session.isHungry) this.#connection.pause();
+    else if (chunk.length >= LONG_CHUNK_BYTES) readOnAfterOthers(this.#connection, () => this.#session.isHungry);
     this.#finishIfDone();
   }
 

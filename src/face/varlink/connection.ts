@@ -2,6 +2,7 @@ import type { ServedConnection } from '../../host/served-connection.ts';
 import { VirtstatError } from '../../model/errors.ts';
 import { VarlinkServer } from '../../protocol/varlink/server.ts';
 import type { VarlinkService } from '../../protocol/varlink/service.ts';
+import { LONG_CHUNK_BYTES, readOnAfterOthers } from '../turns.ts';
 
 /** Unread output from which on nothing more is made for a client, in bytes. */
 export const MAX_UNREAD_BYTES: number = 256 * 1024;
@@ -88,6 +89,11 @@ export class VarlinkConnection {
       if (this.#unknownBytes > MAX_UNKNOWN_BYTES) this.#drop(unknown(`sent ${this.#unknownBytes} bytes`));
     }
     this.#session.receive(chunk);
+  }
+
+  #receive(chunk: Uint8Array): void {
+    this.#session.receive(chunk);
+    if (chunk.length >= LONG_CHUNK_BYTES) readOnAfterOthers(this.#connection, () => true);
   }
 
   async #hasRoom(): Promise<void> {
