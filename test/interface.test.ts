@@ -8,6 +8,7 @@ import { LocalSource } from '../src/source/local/local-source.ts';
 import { virtstat, virtstatJson } from './lab/cli.ts';
 import { LAB } from './lab/folder.js';
 import { type HostCounters, Network, opening, whyNoNetwork } from './lab/network.ts';
+import { asNobody, objectionToNobody } from './lab/nobody.ts';
 import { newerQemuRoot, startQemu, type Vm, type VmOptions, whyNoVm } from './lab/qemu.ts';
 import { RawQmp } from './lab/qmp.ts';
 import { TextSocket } from './lab/text-socket.ts';
@@ -329,6 +330,24 @@ describe('a tap', () => {
     expect(packets.toSorted()).toEqual([0n, 7n]);
   });
 
+  it('is counted for a user without any rights by its name, and not where only a descriptor tells', async (context) => {
+    const own = network(context);
+    const objection = await objectionToNobody();
+    if (objection !== undefined) context.skip(objection);
+    own.addTap('t0');
+    own.addTap('t1');
+    const second = ['-netdev', 'tap,id=h1,fd=40', '-device', `${TAKES_ALL},netdev=h1,id=net1`];
+    const vm = await start({ launcher: own.launcher('tap|t1|40|1'), args: [...NIC, ...second] });
+    own.send('t0', 10, 100);
+    await settled(() => own.counters('t0'));
+    const { stdout } = await asNobody('query', 'interface', 'rx_packets', '--domain', vm.name, '--json');
+    expect(JSON.parse(stdout)).toMatchObject([
+      { 'qom-path': '/machine/peripheral/net0', stats: [{ name: 'rx_packets', value: 10 }] },
+    ]);
+    const listed = await asNobody('list');
+    expect(listed.stdout).toContain('no interface interface: net1 has a device without a name, and the descriptors');
+  });
+
   it('reads well on the command line', async (context) => {
     const own = network(context);
     own.addTap('t0');
@@ -342,6 +361,7 @@ describe('a tap', () => {
     expect(query).toMatchObject({
       provider: 'interface',
       target: 'interface',
+      'qom-path': '/machine/peripheral/net0',
       via: 'proc',
       stats: [{ name: 'rx_bytes', value: 1000n }, { name: 'rx_packets', value: 10n }, {}, {}, {}, {}, {}, {}],
     });
