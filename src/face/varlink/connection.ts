@@ -89,10 +89,6 @@ export class VarlinkConnection {
       if (this.#unknownBytes > MAX_UNKNOWN_BYTES) this.#drop(unknown(`sent ${this.#unknownBytes} bytes`));
     }
     this.#session.receive(chunk);
-  }
-
-  #receive(chunk: Uint8Array): void {
-    this.#session.receive(chunk);
     if (chunk.length >= LONG_CHUNK_BYTES) readOnAfterOthers(this.#connection, () => true);
   }
 
