@@ -9,6 +9,11 @@ const MODULES: Readonly<Record<string, () => Promise<{ readonly run: Run }>>> = 
   'one-vm': () => import('./one-vm.ts'),
   json: () => import('./json.ts'),
   startup: () => import('./startup.ts'),
+  sweep: () => import('./sweep.ts'),
+  'qmp-face': () => import('./qmp-face.ts'),
+  readers: () => import('./readers.ts'),
+  hung: () => import('./hung.ts'),
+  fleet: () => import('./fleet.ts'),
 };
 
 async function main(names: readonly string[]): Promise<boolean> {

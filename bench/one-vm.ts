@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Reading } from '../src/model/sample.ts';
 import { Sampler } from '../src/source/kvm/sampler.ts';
@@ -6,6 +5,7 @@ import { openStatsFiles } from '../src/source/kvm/vmm-files.ts';
 import { Monitor } from '../src/source/qemu/monitor.ts';
 import { Relay } from '../src/source/qemu/relay.ts';
 import { guestRuns, newerQemuRoot, startQemu, type Vm, whyNoVm } from '../test/lab/qemu.ts';
+import { cpuNsOf } from './process-cost.ts';
 import { type BenchResult, type BenchSkip, cpuNs, median } from './report.ts';
 
 const NAME = 'one VM of 8 vCPUs, all stats';
@@ -97,15 +97,6 @@ async function costOf(vm: Vm, times: number, work: () => unknown): Promise<numbe
   const startNs = cpuNs() + cpuNsOf(vm.pid);
   for (let time = 0; time < times; time++) await work();
   return (cpuNs() + cpuNsOf(vm.pid) - startNs) / times;
-}
-
-/** The scheduler's account of every thread (proc_pid_schedstat: nanoseconds on the CPU come first). */
-function cpuNsOf(pid: number): number {
-  const threads = readdirSync(`/proc/${pid}/task`);
-  const times = threads.map((thread) =>
-    Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ')[0]),
-  );
-  return times.reduce((sum, ns) => sum + ns, 0);
 }
 
 /** Looks at the values, so that they are decoded. */

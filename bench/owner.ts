@@ -44,9 +44,18 @@ export function whyNoOwner(): string | undefined {
   return undefined;
 }
 
-/** Starts `binary` (the program `owner`) with that many VMs of that many vCPUs each; all stats files are open on return. */
-export async function startOwner(binary: string, vms: number, vcpus: number): Promise<Owner> {
-  const child = spawn(binary, [String(vms), String(vcpus)], { stdio: ['pipe', 'pipe', 'inherit'] });
+/**
+ * Starts the program `owner`, or `fleet`, with that many VMs of that many vCPUs each; all stats files are open on return.
+ * `launcher` stands in front of the command; the pid is that of the launcher.
+ */
+export async function startOwner(
+  binary: string,
+  vms: number,
+  vcpus: number,
+  launcher: readonly string[] = [],
+): Promise<Owner> {
+  const [command = '', ...args] = [...launcher, binary, String(vms), String(vcpus)];
+  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = once(child, 'exit');
   const ready = once(createInterface(child.stdout), 'line').then(([line]) => String(line));
   const line = await Promise.race([ready, ended.then(([status]) => `ended with status ${String(status)}`)]);

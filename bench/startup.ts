@@ -11,7 +11,7 @@ const BIN = fileURLToPath(new URL('../bin/virtstat.cjs', import.meta.url));
 
 /** From process start to exit, against a bare Node.js and one query of the same monitor. */
 export async function run(): Promise<readonly (BenchResult | BenchSkip)[]> {
-  const reason = whyNoVm({ accel: 'kvm' });
+  const reason = whyNoVm({ accel: 'kvm', paused: true });
   if (reason !== undefined) return [{ name: NAME, skipped: reason }];
   await using vm = await startQemu({ accel: 'kvm', paused: true });
   const rounds: { ours: number; theirs: number }[] = [];

@@ -21,6 +21,7 @@ export type { Schema, StatDescriptor, StatType, StatUnit, UnknownCode } from './
 export {
   type JsonInput,
   type JsonObject,
+  JsonText,
   type JsonValue,
   MAX_INTEGER_LENGTH,
   parseJson,

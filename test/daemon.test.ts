@@ -1,78 +1,21 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { virtstat } from './lab/cli.ts';
+import { DaemonProcess } from './lab/daemon.ts';
+import { ListeningSocket } from './lab/listening-socket.ts';
 import { NotifyReceiver } from './lab/notify.ts';
 import { startQemu, type Vm, whyNoVm } from './lab/qemu.ts';
 import { RawQmp } from './lab/qmp.ts';
 
-const BIN = fileURLToPath(new URL('../bin/virtstatd.cjs', import.meta.url));
 const CAPTURES = `kvm+file:${fileURLToPath(new URL('../captures/kvm', import.meta.url))}`;
 const LIMIT_MS = 15_000;
 const READER_UID = 4242;
-
-/** A line of the daemon's log. */
-type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string; readonly level: string };
-
-/** The built daemon, with all that it says. */
-class DaemonProcess implements AsyncDisposable {
-  readonly child: ChildProcess;
-  readonly #exited: Promise<number | NodeJS.Signals>;
-  /** What it said on stderr. */
-  text = '';
-
-  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-    this.child = spawn(process.execPath, [BIN, ...args], {
-      env: { ...process.env, ...env },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.text += text));
-    this.#exited = once(this.child, 'close').then(([code, signal]) => code ?? signal);
-  }
-
-  /** A daemon that is ready. */
-  static async ready(...args: readonly string[]): Promise<DaemonProcess> {
-    const daemon = new DaemonProcess(args);
-    await daemon.said('ready');
-    return daemon;
-  }
-
-  get lines(): readonly LogLine[] {
-    return this.text
-      .split('\n')
-      .slice(0, -1)
-      .map((line) => JSON.parse(line));
-  }
-
-  /** The log line with this message, once it is said; ends the wait where the daemon ends. */
-  async said(message: string, times = 1): Promise<LogLine> {
-    const deadlineMs = performance.now() + LIMIT_MS;
-    for (;;) {
-      const found = this.text.includes('"msg":') ? this.lines.filter(({ msg }) => msg === message) : [];
-      if (found.length >= times) return found.at(-1) as LogLine;
-      if (this.child.exitCode !== null || performance.now() > deadlineMs) {
-        throw new Error(`the daemon did not say ${JSON.stringify(message)}: ${this.text}`);
-      }
-      await sleep(20);
-    }
-  }
-
-  /** Sends a signal, and resolves to the exit status, or the signal that ended it. */
-  async end(signal: NodeJS.Signals): Promise<number | NodeJS.Signals> {
-    this.child.kill(signal);
-    return this.#exited;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.end('SIGKILL');
-  }
-}
 
 let folder: string;
 let runtimeDir: string;
@@ -153,8 +96,7 @@ describe('virtstatd without VMs', () => {
     const address = join(folder, 'notify');
     using manager = new NotifyReceiver(address);
     await using daemon = new DaemonProcess(['-c', CAPTURES, '--runtime-dir', runtimeDir], {
-      NOTIFY_SOCKET: address,
-      WATCHDOG_USEC: '200000',
+      env: { NOTIFY_SOCKET: address, WATCHDOG_USEC: '200000' },
     });
     expect(await manager.next()).toMatch(/^READY=1\nSTATUS=serving [1-9]\d* domains$/);
     expect(await manager.next()).toBe('WATCHDOG=1');
@@ -239,6 +181,8 @@ describe('virtstatd with VMs', () => {
     }
     expect(await daemon.end('SIGKILL')).toBe('SIGKILL');
     expect(existsSync(path)).toBe(true);
+    // That of a VM which went meanwhile is nobody's.
+    using _stale = ListeningSocket.unix(join(runtimeDir, 'qmp', 'gone.sock'));
     await using next = await DaemonProcess.ready('--config', file);
     const client = await RawQmp.open(await socketOf(vm));
     expect(await client.execute('query-name')).toEqual({ name: vm.name });
@@ -259,6 +203,58 @@ describe('virtstatd with VMs', () => {
     client.close();
     const told = daemon.lines.filter(({ domain }) => domain === name).map(({ msg }) => msg);
     expect(told).toEqual(expect.arrayContaining(['domain came', 'domain went']));
+  });
+
+  /** Asks for one stat twice, the second time while its VMM is stopped, through a daemon with the usual limits. */
+  async function askTwice(pid: number, qmpPath: string, words: readonly string[]): Promise<readonly unknown[]> {
+    await using _daemon = await DaemonProcess.ready('-c', `qmp+unix:${qmpPath}`, '--runtime-dir', runtimeDir);
+    const ask = async (): Promise<unknown> => {
+      const { stdout } = await virtstat('-c', `virtstat+unix:${runtimeDir}/varlink`, 'query', ...words, '--json');
+      return JSON.parse(stdout);
+    };
+    const before = await ask();
+    process.kill(pid, 'SIGSTOP');
+    try {
+      return [before, await ask()];
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+  }
+
+  const STALE = [{ stale: { code: 'TIMEOUT', reason: expect.stringContaining('no answer within 2000 ms') } }];
+
+  it('gives the last values of a VM that hangs, before its reader loses patience', async (context) => {
+    const reason = whyNoVm({ accel: 'kvm' });
+    if (reason !== undefined) return context.skip(reason);
+    await using hung = await startQemu({ accel: 'kvm', paused: true, smp: 1 });
+    const [before, stale] = await askTwice(hung.pid, hung.qmpPath, ['vcpu', 'exits', 'kvm']);
+    expect(before).toEqual([expect.not.objectContaining({ stale: expect.anything() })]);
+    expect(stale).toMatchObject(STALE);
+  });
+
+  it('gives the last values of a monitor that hangs, before its reader loses patience', async () => {
+    const qmpPath = join(folder, 'monitor');
+    const program = `
+      const { FakeMonitor } = await import(${JSON.stringify(new URL('../dist/testing.js', import.meta.url).href)});
+      const stats = [{ name: 'pages', value: 7n }];
+      await FakeMonitor.listen({
+        path: ${JSON.stringify(qmpPath)},
+        schemas: [{ provider: 'kvm', target: 'vm', stats: [{ name: 'pages', type: 'instant', exponent: 0 }] }],
+        results: { vm: [{ provider: 'kvm', stats }] },
+      });
+    `;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    try {
+      await expect.poll(() => existsSync(qmpPath), { timeout: LIMIT_MS }).toBe(true);
+      const [before, stale] = await askTwice(child.pid as number, qmpPath, ['vm', 'pages']);
+      const stats = [{ name: 'pages', value: 7 }];
+      expect(before).toEqual([expect.not.objectContaining({ stale: expect.anything() })]);
+      expect([before, stale]).toMatchObject([[{ stats }], [{ ...STALE[0], stats }]]);
+    } finally {
+      child.kill('SIGKILL');
+    }
   });
 
   it('is not there for whom no rule names, until one does', async (context) => {

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import { DaemonProcess } from './lab/daemon.ts';
 import { startQemu, whyNoVm } from './lab/qemu.ts';
 
 const ROOT = new URL('..', import.meta.url).pathname;
@@ -18,12 +19,13 @@ function run(code: string, more = ''): string {
   const folder = mkdtempSync(join(tmpdir(), 'virtstat-example-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const program = join(folder, 'example.ts');
-  writeFileSync(program, `${code.replaceAll("'virtstat'", `'${ROOT}dist/index.js'`)}\n${more}`);
+  const built = code.replaceAll(/'virtstat(?:\/(\w+))?'/g, (_, entry = 'index') => `'${ROOT}dist/${entry}.js'`);
+  writeFileSync(program, `${built}\n${more}`);
   return execFileSync(process.execPath, [program], { encoding: 'utf8', timeout: 30_000 });
 }
 
 it('the first example reads what it says', async (context) => {
-  const reason = whyNoVm({ accel: 'kvm' });
+  const reason = whyNoVm({ accel: 'kvm', paused: true });
   if (reason !== undefined) context.skip(reason);
   await using vm = await startQemu({ accel: 'kvm', paused: true, name: 'example' });
   expect(run(examples()[0] ?? '')).toMatch(`${vm.name} /machine/unattached/device[0] [ { name: 'exits', value: `);
@@ -41,4 +43,13 @@ await host.close();`;
   const [, ageMs] = /^age (\d+)n$/m.exec(run(examples()[1] ?? '', more)) ?? [];
   expect(Number(ageMs)).toBeGreaterThan(0);
   expect(Number(ageMs)).toBeLessThan(60_000);
+});
+
+it('the third example reads from a daemon', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'vsd-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  await using _daemon = await DaemonProcess.ready('-c', `kvm+file:${ROOT}captures/kvm`, '--runtime-dir', folder);
+  const [listed = '', sweep = ''] = run((examples()[2] ?? '').replace('/run/virtstat', folder)).split('\n');
+  expect(JSON.parse(listed)).toMatchObject([{ domain: { name: 'lab.t0' } }, {}, {}]);
+  expect(JSON.parse(sweep)).toMatchObject({ domains: [{ name: 'lab.t0', samples: [{ target: 'vm' }] }, {}, {}] });
 });

@@ -74,7 +74,7 @@ const WAYS: readonly (readonly [
 
 describe.each(WAYS)('virtstatd in front of %s answers as QEMU', (_, choose, sourceOf) => {
   const options = choose();
-  const reason = 'reason' in options ? options.reason : whyNoVm({ accel: 'kvm', ...options });
+  const reason = 'reason' in options ? options.reason : whyNoVm({ accel: 'kvm', paused: true, ...options });
   let vm: Vm;
   let registry: Registry;
   let face: QmpFace;
@@ -105,6 +105,7 @@ describe.each(WAYS)('virtstatd in front of %s answers as QEMU', (_, choose, sour
       },
       log: { info: () => undefined, warn: (facts, message) => console.warn(message, facts) },
       activated: () => undefined,
+      isToken: () => false,
       readerFor: () => ({
         domains: async () => [domain],
         list: (options) => registry.list(options),

@@ -33,6 +33,7 @@ beforeAll(async () => {
     domains: { current: [], subscribe: () => () => undefined },
     log: { info: () => undefined, warn: () => undefined },
     activated: () => undefined,
+    isToken: () => false,
     readerFor: () => ({
       domains: async (options) => (await registry.present(options)).map(({ domain }) => domain),
       list: (options) => registry.list(options),

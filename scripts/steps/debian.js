@@ -14,6 +14,15 @@ export const TEST_PACKAGES = [
   ['/usr/include/stdio.h', 'libc6-dev', 'the C programs that tests and benchmarks compare with'],
   ['/usr/bin/openssl', 'openssl', 'certificates for tests of TLS'],
   ['/usr/sbin/debootstrap', 'debootstrap', 'tests against a newer QEMU'],
+  ['/usr/sbin/libvirtd', 'libvirt-daemon', 'tests against libvirt'],
+  [
+    '/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so',
+    'libvirt-daemon-driver-qemu',
+    'tests against libvirt',
+  ],
+  ['/usr/bin/virsh', 'libvirt-clients', 'tests against libvirt'],
+  ['/usr/bin/qemu-img', 'qemu-utils', 'tests against libvirt'],
+  ['/usr/lib/python3/dist-packages/libvirt.py', 'python3-libvirt', 'tests and benchmarks against libvirt'],
   ['/usr/bin/fish', 'fish', 'tests of shell completion'],
   ['/usr/bin/zsh', 'zsh', 'tests of shell completion'],
 ];

@@ -23,6 +23,7 @@ describe('the exit status', () => {
     expect(statusOfAnswers([{ domain, items: [{}], errors: [error] }])).toBe(EXIT.done);
     expect(statusOfAnswers([bad])).toBe(EXIT.failed);
     expect(statusOfAnswers([{ domain, items: [stale], errors: [error] }])).toBe(EXIT.failed);
+    expect(statusOfAnswers([{ domain, items: [stale], errors: [] }])).toBe(EXIT.failed);
     expect(statusOfAnswers([{ domain, items: [], errors: [] }])).toBe(EXIT.nothingMatched);
     expect(statusOfAnswers([])).toBe(EXIT.nothingMatched);
   });

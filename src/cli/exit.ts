@@ -28,7 +28,8 @@ export function statusOfError(error: unknown): ExitStatus {
 /** The status of a command that got these answers: one domain that answered is enough for success. */
 export function statusOfAnswers(answers: readonly DomainAnswer<unknown>[]): ExitStatus {
   if (answers.some(({ items }) => items.some(isFresh))) return EXIT.done;
-  return answers.some(({ errors }) => errors.length > 0) ? EXIT.failed : EXIT.nothingMatched;
+  // Old values come also without an error of their own: from a virtstatd, which has the error.
+  return answers.some(({ items, errors }) => items.length > 0 || errors.length > 0) ? EXIT.failed : EXIT.nothingMatched;
 }
 
 /** One line for people about whatever was thrown; names in it may be anybody's. */

@@ -166,3 +166,10 @@ it('callers are logged without secrets', () => {
     sha256: HASH,
   });
 });
+
+it('knows the tokens that rules name, and no others', () => {
+  const access = new Access([rule({ tokens: [`sha256:${HASH}`] }), rule({ tokens: [`sha256:${'cd'.repeat(32)}`] })], 0);
+  expect([HASH, 'cd'.repeat(32)].map((sha256) => access.isToken(sha256))).toEqual([true, true]);
+  expect(['ef'.repeat(32), '', HASH.toUpperCase(), `${HASH}0`].some((sha256) => access.isToken(sha256))).toBe(false);
+  expect(new Access([], 0).isToken(HASH)).toBe(false);
+});

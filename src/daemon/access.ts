@@ -1,3 +1,4 @@
+import { timingSafeEqual } from 'node:crypto';
 import type { Caller } from '../face/face.ts';
 import type { Domain } from '../model/domain.ts';
 import type { AccessRule } from './config/config.ts';
@@ -15,10 +16,22 @@ const NOTHING: Grant = new Set();
 export class Access {
   readonly #rules: readonly CompiledRule[];
   readonly #ownUid: number;
+  readonly #tokens: readonly Uint8Array[];
 
   constructor(rules: readonly AccessRule[], ownUid: number) {
     this.#rules = rules.map(compile);
     this.#ownUid = ownUid;
+    const tokens = new Set(rules.flatMap((rule) => rule.tokens));
+    this.#tokens = [...tokens].map((token) => Buffer.from(token));
+  }
+
+  /** Whether a rule names the token with this SHA-256 in lower-case hex. How long that takes does not depend on which. */
+  isToken(sha256: string): boolean {
+    const shown = Buffer.from(`sha256:${sha256}`);
+    return this.#tokens.reduce(
+      (found, token) => (token.length === shown.length && timingSafeEqual(token, shown)) || found,
+      false,
+    );
   }
 
   /** What the rules give to a caller of this domain. */

@@ -50,6 +50,8 @@ function note(facts: object, msg: string): void {
   lines.push({ ...facts, msg });
 }
 
+const SOCKET = { mode: 0o600, maxConnections: 10, maxConnectionsPerPeer: 10 };
+
 function config(part: Partial<Config> = {}): Config {
   return {
     connect: [`kvm+file:${folder}/one`],
@@ -58,7 +60,8 @@ function config(part: Partial<Config> = {}): Config {
     runtimeDir: join(folder, 'run'),
     faces: [],
     qmpMaxAgeMs: 0,
-    socket: { mode: 0o600 },
+    socket: SOCKET,
+    tlsAddresses: [],
     logLevel: 'info',
     access: [],
     ...part,
@@ -99,7 +102,7 @@ async function started(
 describe('Daemon', () => {
   it('gives faces what they need, and takes everything back', async () => {
     const face = new TestFace('test');
-    const { daemon } = await started([face], { socket: { mode: 0o640, gid: 7 } });
+    const { daemon } = await started([face], { socket: { ...SOCKET, mode: 0o640, gid: 7 } });
     expect(face.context).toMatchObject({ runtimeDir: join(folder, 'run'), sockets: { mode: 0o640, gid: 7 } });
     expect(face.context?.domains.current).toHaveLength(1);
     expect(daemon.states.all).toHaveLength(1);

@@ -11,12 +11,19 @@ import { DomainWatch } from './domain-watch.ts';
 import type { Log } from './log.ts';
 import { RuledReader } from './reader.ts';
 import { Refusals } from './refusals.ts';
+import { TlsFeed } from './tls-feed.ts';
 
 /** How long one face may take to listen, or to close, in milliseconds. */
 const FACE_TIMEOUT_MS = 5000;
 
 /** What only a restart can change. */
-const NEED_RESTART = ['runtimeDir', 'faces', 'qmpMaxAgeMs', 'socket'] as const satisfies readonly (keyof Config)[];
+const NEED_RESTART = [
+  'runtimeDir',
+  'faces',
+  'qmpMaxAgeMs',
+  'socket',
+  'tlsAddresses',
+] as const satisfies readonly (keyof Config)[];
 
 /** What a daemon is made of. */
 export interface DaemonOptions {
@@ -39,13 +46,19 @@ export class Daemon {
   readonly #registry: Registry;
   readonly #watch: DomainWatch;
   readonly #refusals: Refusals;
+  readonly #tls: TlsFeed | undefined;
   /** What became of every domain that is there. */
   readonly states: DomainStates;
   #config: Config;
   #access: Access;
   #stopping: Promise<void> | undefined;
 
-  private constructor(options: DaemonOptions, directory: RuntimeDirectory, registry: Registry) {
+  private constructor(
+    options: DaemonOptions,
+    directory: RuntimeDirectory,
+    registry: Registry,
+    tls: TlsFeed | undefined,
+  ) {
     const { config, log, ownUid, createFaces } = options;
     this.#config = config;
     this.#log = log;
@@ -55,6 +68,7 @@ export class Daemon {
     this.#registry = registry;
     this.#access = new Access(config.access, ownUid);
     this.#refusals = new Refusals(log);
+    this.#tls = tls;
     this.states = new DomainStates(log);
     this.#watch = new DomainWatch(() => registry.present(), config.discoveryIntervalMs, log);
     this.#watch.subscribe({
@@ -66,13 +80,14 @@ export class Daemon {
   /**
    * Takes the runtime directory, looks for domains, and resolves when every face listens. What was started is stopped again
    * where one cannot.
-   * @throws ADDRESS_IN_USE, ACCESS_DENIED, URI_INVALID, URI_UNSUPPORTED, what a face raises
+   * @throws ADDRESS_IN_USE, ACCESS_DENIED, URI_INVALID, URI_UNSUPPORTED, TLS_FAILED, what a face raises
    */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { config, log, activated = new Map<string, number>() } = options;
+    const tls = config.tlsFiles && (await TlsFeed.open(config.tlsAddresses, config.tlsFiles));
     const sources = await openSources(config.connect);
     const directory = RuntimeDirectory.open(config.runtimeDir);
-    const daemon = new Daemon(options, directory, new Registry(sources, { deadlineMs: config.timeoutMs }));
+    const daemon = new Daemon(options, directory, new Registry(sources, { deadlineMs: config.timeoutMs }), tls);
     try {
       await daemon.#watch.look();
       const untaken = new Set(activated.keys());
@@ -93,10 +108,12 @@ export class Daemon {
   /**
    * Goes on with another configuration; connections of readers stay. What only a restart can change stays as it was, and is
    * logged.
-   * @throws URI_INVALID, URI_UNSUPPORTED: nothing has changed then
+   * @throws URI_INVALID, URI_UNSUPPORTED, TLS_FAILED: nothing has changed then
    */
   async reload(config: Config): Promise<void> {
     const before = this.#config;
+    // Also where the configuration says the same: the files may be new.
+    if (this.#tls !== undefined && config.tlsFiles !== undefined) await this.#tls.reload(config.tlsFiles);
     const isOther = (key: keyof Config): boolean => !isSame(before[key], config[key]);
     if (isOther('connect') || isOther('timeoutMs')) await this.#reconnect(config);
     this.#log.setLevel(config.logLevel);
@@ -105,7 +122,10 @@ export class Daemon {
       this.#refusals.forget();
     }
     if (isOther('discoveryIntervalMs')) this.#watch.intervalMs = config.discoveryIntervalMs;
-    for (const key of NEED_RESTART) {
+    const hadTls = this.#tls !== undefined;
+    const unchangeable =
+      hadTls === (config.tlsFiles !== undefined) ? NEED_RESTART : [...NEED_RESTART, 'tlsFiles' as const];
+    for (const key of unchangeable) {
       if (isOther(key)) this.#log.warn({ key }, 'this key takes a restart; the old value stays');
     }
     const changed = (Object.keys(config) as (keyof Config)[]).filter(isOther);
@@ -158,6 +178,8 @@ export class Daemon {
         untaken.delete(name);
         return activated.get(name);
       },
+      ...(this.#tls && { tls: this.#tls }),
+      isToken: (sha256) => this.#access.isToken(sha256),
       readerFor: (caller) =>
         new RuledReader(
           { registry: this.#registry, states: this.states, refusals: this.#refusals, access: () => this.#access },

@@ -1,3 +1,6 @@
+import type { ConnectionLimits } from '../host/connection-pool.ts';
+import type { HostPort } from '../host/tls-listener.ts';
+import type { TlsMaterial } from '../host/tls-material.ts';
 import type { Domain } from '../model/domain.ts';
 import type { StatsFilter } from '../model/filter.ts';
 import type { ListAnswer, SampleAnswer, SchemaAnswer } from '../registry/answer.ts';
@@ -20,13 +23,17 @@ export interface Face {
 export interface FaceContext {
   /** Directory for its sockets; it is held by this process alone, so a socket that is found there is stale. */
   readonly runtimeDir: string;
-  /** How its sockets are to be. */
-  readonly sockets: SocketRights;
+  /** How its sockets are to be, and how many may connect to each of them. */
+  readonly sockets: SocketRights & ConnectionLimits;
   /** The domains as they come and go. */
   readonly domains: DomainFeed;
   readonly log: FaceLog;
   /** Descriptor of a listening socket that the service manager opened for this name; undefined where there is none. */
   activated(name: string): number | undefined;
+  /** TLS on TCP; absent where it is not configured. */
+  readonly tls?: TlsOffer;
+  /** Whether a rule names the token with this SHA-256, lower-case hex. */
+  isToken(sha256: string): boolean;
   /** What this caller may read. The rules may change while a connection is open: they are asked at every call. */
   readerFor(caller: Caller): Reader;
 }
@@ -38,6 +45,15 @@ export interface SocketRights {
   /** Absent: the daemon's own. */
   readonly uid?: number;
   readonly gid?: number;
+}
+
+/** Where to listen for TLS, and with what. */
+export interface TlsOffer {
+  readonly addresses: readonly HostPort[];
+  /** Of connections that come now. */
+  readonly material: TlsMaterial;
+  /** Tells of other material that is to be used from then on. Returns the function that ends it. */
+  subscribe(onChange: (material: TlsMaterial) => void): () => void;
 }
 
 /** The domains as they come and go. */

@@ -1,4 +1,5 @@
 import { VirtstatError } from '../model/errors.ts';
+import { socketOption } from './syscalls.ts';
 
 /** The first descriptor that systemd passes on (SD_LISTEN_FDS_START of sd_listen_fds(3)). */
 const FIRST_FD = 3;
@@ -44,4 +45,43 @@ export function takeActivatedSockets(env: NodeJS.ProcessEnv, pid: number): Reado
     sockets.set(name, FIRST_FD + index);
   }
   return sockets;
+}
+
+/** Options of a socket (socket(7)), each an s32. */
+const SO_TYPE = 3;
+const SO_ACCEPTCONN = 30;
+const SO_DOMAIN = 39;
+const OPTION_BYTES = 4;
+
+const SOCK_STREAM = 1;
+
+/** AF_UNIX; AF_INET and AF_INET6. */
+const DOMAINS: Readonly<Record<'unix' | 'tcp', readonly number[]>> = { unix: [1], tcp: [2, 10] };
+
+/**
+ * Refuses a descriptor that is not what a unit should pass on: a socket of streams, of this kind, that listens.
+ * @throws USAGE
+ */
+export function requireListening(fd: number, kind: 'unix' | 'tcp'): void {
+  if (
+    DOMAINS[kind].includes(optionOf(fd, SO_DOMAIN)) &&
+    optionOf(fd, SO_TYPE) === SOCK_STREAM &&
+    optionOf(fd, SO_ACCEPTCONN) === 1
+  ) {
+    return;
+  }
+  const right = kind === 'unix' ? 'the path of a unix socket' : 'a TCP port';
+  throw new VirtstatError(
+    'USAGE',
+    `descriptor ${fd}, which was passed on, is no listening ${kind} socket; its unit needs ListenStream= with ${right}, and Accept=no`,
+  );
+}
+
+function optionOf(fd: number, option: number): number {
+  try {
+    const bytes = socketOption(fd, option, OPTION_BYTES);
+    return bytes?.length === OPTION_BYTES ? (new Int32Array(bytes.buffer, bytes.byteOffset, 1)[0] ?? -1) : -1;
+  } catch {
+    return -1;
+  }
 }

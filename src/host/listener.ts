@@ -2,58 +2,45 @@ import { chmodSync, chownSync, existsSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { systemErrorCode, VirtstatError } from '../model/errors.ts';
+import { requireListening } from './activation.ts';
+import { type ConnectionLimits, ConnectionPool } from './connection-pool.ts';
 import { type PeerCredentials, peerCredentials } from './peer-credentials.ts';
+import { ServedConnection } from './served-connection.ts';
 import { MAX_UNIX_PATH_BYTES } from './stream.ts';
 
-/** Most connections that one socket serves at once. */
-export const MAX_CONNECTIONS = 1024;
-
 /** Connections that may wait in the system to be accepted. */
-const BACKLOG = 511;
+export const BACKLOG = 511;
 
 /** How a listening socket is to be. */
-export interface ListenOptions {
+export interface ListenOptions extends ConnectionLimits {
   /** Path of the unix socket. Whatever is there is taken away: the caller knows that it is stale. */
   readonly path: string;
+  /**
+   * A socket that listens already, as a descriptor: it is taken over as it is, and its file is left alone, also at the end.
+   * Absent: one is made.
+   */
+  readonly fd?: number;
   /** Permission bits; connecting takes the right to write. */
   readonly mode: number;
   /** Absent: this process's own. */
   readonly uid?: number;
   readonly gid?: number;
-  /** {@link MAX_CONNECTIONS} if absent; one more is closed at once. */
-  readonly maxConnections?: number;
   /** Takes a connection; must not throw. */
   readonly onConnection: (connection: ServedConnection) => void;
-  /** Hears of connections that were closed at once, because there were too many. */
-  readonly onRefused?: () => void;
-}
-
-/** Who hears of what a client does. */
-export interface ServedListener {
-  /** The next bytes; the chunk is the listener's to keep. */
-  onData(chunk: Uint8Array): void;
-  /** The client has read everything that was waiting. */
-  onDrained(): void;
-  /** The client will send nothing more, but may still read. */
-  onHalfClosed(): void;
-  /** Called once, last. */
-  onClosed(): void;
+  /** Hears of each connection that was closed because there were too many, with the uid of its user. */
+  readonly onCrowded?: (uid: number) => void;
 }
 
 /** Listens on a unix socket. @throws USAGE for a path that is too long, ACCESS_DENIED, PATH_NOT_FOUND, ADDRESS_IN_USE, CONNECT_FAILED */
 export async function listenUnix(options: ListenOptions): Promise<SocketListener> {
-  const { path, mode, uid, gid } = options;
-  const sizeBytes = Buffer.byteLength(path);
-  if (sizeBytes > MAX_UNIX_PATH_BYTES) {
-    const limit = `the system takes at most ${MAX_UNIX_PATH_BYTES}; choose a shorter directory`;
-    throw new VirtstatError('USAGE', `the path of a socket would be ${sizeBytes} bytes long, ${limit}: ${path}`);
-  }
+  const { path, fd } = options;
   const listener = new SocketListener(options);
   try {
-    rmSync(path, { force: true });
-    await listener.open();
-    chmodSync(path, mode);
-    if (uid !== undefined || gid !== undefined) chownSync(path, uid ?? -1, gid ?? -1);
+    if (fd === undefined) await makeSocket(listener, options);
+    else {
+      requireListening(fd, 'unix');
+      await listener.open({ fd });
+    }
     return listener;
   } catch (error) {
     await listener.close();
@@ -61,27 +48,40 @@ export async function listenUnix(options: ListenOptions): Promise<SocketListener
   }
 }
 
+async function makeSocket(listener: SocketListener, { path, mode, uid, gid }: ListenOptions): Promise<void> {
+  const sizeBytes = Buffer.byteLength(path);
+  if (sizeBytes > MAX_UNIX_PATH_BYTES) {
+    const limit = `the system takes at most ${MAX_UNIX_PATH_BYTES}; choose a shorter directory`;
+    throw new VirtstatError('USAGE', `the path of a socket would be ${sizeBytes} bytes long, ${limit}: ${path}`);
+  }
+  rmSync(path, { force: true });
+  await listener.open({ path });
+  chmodSync(path, mode);
+  if (uid !== undefined || gid !== undefined) chownSync(path, uid ?? -1, gid ?? -1);
+}
+
 /** A listening unix socket with the connections that came of it. */
 export class SocketListener {
   readonly #options: ListenOptions;
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #pool: ConnectionPool<number>;
 
   constructor(options: ListenOptions) {
     this.#options = options;
+    this.#pool = new ConnectionPool(options, (uid) => options.onCrowded?.(uid));
     this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => this.#accept(socket));
   }
 
   /** Connections that are open now. */
   get connections(): number {
-    return this.#sockets.size;
+    return this.#pool.size;
   }
 
   /** Resolves when it listens; rejects with the system's error. */
-  open(): Promise<void> {
+  open(where: { readonly path: string } | { readonly fd: number }): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen({ path: this.#options.path, backlog: BACKLOG }, () => {
+      this.#server.listen({ ...where, backlog: BACKLOG }, () => {
         this.#server.off('error', reject);
         // What goes wrong later is one connection's: too many open files, for one.
         this.#server.on('error', () => undefined);
@@ -90,20 +90,15 @@ export class SocketListener {
     });
   }
 
-  /** Stops listening, ends every connection and removes the socket. Harmless when repeated. */
+  /** Stops listening, ends every connection and removes the socket, unless it was taken over. Harmless when repeated. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const socket of this.#sockets) socket.destroy();
+    this.#pool.closeAll();
     await closed;
   }
 
   #accept(socket: Socket): void {
     socket.on('error', () => undefined);
-    if (this.#sockets.size >= (this.#options.maxConnections ?? MAX_CONNECTIONS)) {
-      socket.destroy();
-      this.#options.onRefused?.();
-      return;
-    }
     let peer: PeerCredentials;
     try {
       peer = peerCredentials(socket);
@@ -112,59 +107,16 @@ export class SocketListener {
       socket.destroy();
       return;
     }
-    this.#sockets.add(socket);
-    socket.once('close', () => this.#sockets.delete(socket));
+    const release = this.#pool.take(peer.uid, {
+      hasSpoken: () => socket.bytesRead > 0,
+      close: () => void socket.destroy(),
+    });
+    if (release === undefined) {
+      socket.destroy();
+      return;
+    }
+    socket.once('close', release);
     this.#options.onConnection(new ServedConnection(socket, peer));
-  }
-}
-
-/** One client of a {@link SocketListener}. */
-export class ServedConnection {
-  /** Who it is. */
-  readonly peer: PeerCredentials;
-  readonly #socket: Socket;
-
-  constructor(socket: Socket, peer: PeerCredentials) {
-    this.#socket = socket;
-    this.peer = peer;
-  }
-
-  /** Bytes that the client has not taken yet. */
-  get unsentBytes(): number {
-    return this.#socket.writableLength;
-  }
-
-  /** Begins to read; until then bytes wait in the system. */
-  listen(listener: ServedListener): void {
-    this.#socket.on('data', (chunk: Uint8Array) => listener.onData(chunk));
-    this.#socket.on('drain', () => listener.onDrained());
-    this.#socket.on('end', () => listener.onHalfClosed());
-    this.#socket.on('close', () => listener.onClosed());
-    this.#socket.resume();
-  }
-
-  /** Sends bytes, in order. How many may wait is the caller's to bound. */
-  write(bytes: Uint8Array): void {
-    if (!this.#socket.destroyed && !this.#socket.writableEnded) this.#socket.write(bytes);
-  }
-
-  /** Leaves what the client sends in the system, until {@link resume}. */
-  pause(): void {
-    this.#socket.pause();
-  }
-
-  resume(): void {
-    this.#socket.resume();
-  }
-
-  /** Ends the connection when everything has been sent. */
-  finish(): void {
-    this.#socket.end();
-  }
-
-  /** Ends the connection at once. */
-  close(): void {
-    this.#socket.destroy();
   }
 }
 

@@ -41,7 +41,11 @@ export function readProcess(
     const argv = splitCommandLine(readUpTo(`${procRoot}/${pid}/cmdline`, MAX_COMMAND_LINE_BYTES));
     // One that is exiting, or has and waits for its parent to notice, has no arguments any more; a kernel thread has none.
     if (!argv[0] || !accept(programOf(argv[0]))) return undefined;
-    return { pid, startTicks: startTicksOf(readFileSync(`${procRoot}/${pid}/stat`, 'latin1')), argv };
+    return {
+      pid,
+      startTicks: startTicksOf(readUpTo(`${procRoot}/${pid}/stat`, MAX_TEXT_FILE_BYTES).toString('latin1')),
+      argv,
+    };
   } catch {
     return undefined;
   }

@@ -19,6 +19,7 @@ export const ERROR_CODES = {
   CONNECT_FAILED: 'The connection could not be made, for another reason than the ones above.',
   ADDRESS_IN_USE: 'Somebody else already serves at the address or in the directory.',
   TLS_FAILED: 'The TLS handshake or the check of the peer’s certificate failed.',
+  AUTHENTICATION_FAILED: 'The peer does not know who we are: no certificate or token, or a wrong one.',
   CONNECTION_LOST: 'The peer closed the connection, or it broke, while an answer was awaited.',
   CLOSED: 'A call was made on something that is already closed.',
   TIMEOUT: 'No answer within the limit of the call.',

@@ -1,10 +1,21 @@
-import { whileWanted } from '../host/deadline.ts';
+import { type DeadlineOptions, whileWanted, withDeadline } from '../host/deadline.ts';
 import { VirtstatError } from '../model/errors.ts';
 import { entriesFor, isPathSelected, type ProviderFilter, type StatsFilter, selectNames } from '../model/filter.ts';
-import type { CallOptions, FoundDomain, Provider, SchemaOptions } from '../model/provider.ts';
+import type { CallOptions, FoundDomain, Provider, SchemaOptions, StatsRequest } from '../model/provider.ts';
 import type { Reading, Sample } from '../model/sample.ts';
 import type { DomainAnswer, SampleAnswer, SchemaAnswer } from './answer.ts';
-import type { Substitute } from './collections.ts';
+import type { Patience } from './patience.ts';
+
+/** What a collection of samples works with. */
+export interface Collecting {
+  /** The values to give for a provider that failed; none where there are none. */
+  readonly instead: (provider: string, error: VirtstatError) => readonly Sample[];
+  readonly patience: Patience;
+  /** Who asks for what: goes before what the patience is asked about. */
+  readonly key: string;
+  /** What bounds each question to a provider, also when nobody waits for its answer any more. */
+  readonly limit: Pick<DeadlineOptions, 'signal' | 'timeoutMs'>;
+}
 
 /** Every provider of a domain: those of its source, then those registered for all domains. */
 async function providersOf(
@@ -25,18 +36,30 @@ export async function collectSamples(
   found: FoundDomain,
   everywhere: readonly Provider[],
   filter: StatsFilter,
-  instead: Substitute,
+  collecting: Collecting,
   options: CallOptions,
 ): Promise<SampleAnswer> {
-  const asked = (await providersOf(found, everywhere, options))
+  const { instead, patience, key, limit } = collecting;
+  const what = found.domain.name;
+  const patient = <T>(who: string, ask: (signal: AbortSignal) => Promise<T>) =>
+    patience.ask(`${key} ${who}`, what, () => withDeadline(ask, { ...limit, what }));
+  const own = patient('', (signal) => found.providers({ signal }));
+  const asked = [...(await whileWanted(own, options.signal, what)), ...everywhere]
     .filter((provider) => provider.targets.includes(filter.target))
-    .flatMap((provider) => entriesFor(filter, provider.name).map((entry) => ({ provider, entry })));
+    .flatMap((provider) => entriesFor(filter, provider.name).map((entry, nth) => ({ provider, entry, nth })));
   // One that is named twice has its last values once.
   const substituted = new Set<string>();
   return gather(
     found,
     asked,
-    ({ provider, entry }) => sampleProvider(found, provider, filter, entry, options),
+    ({ provider, entry, nth }) => {
+      const who = `${provider.name} ${nth}`;
+      return sampleProvider(found, provider, filter, entry, (request) =>
+        guard(provider, found, options, () =>
+          patient(who, (signal) => provider.stats(found.domain, request, { signal })),
+        ),
+      );
+    },
     ({ provider: { name } }, error) => {
       if (substituted.has(name)) return [];
       substituted.add(name);
@@ -66,11 +89,10 @@ async function sampleProvider(
   provider: Provider,
   filter: StatsFilter,
   { names }: ProviderFilter,
-  options: CallOptions,
+  ask: (request: StatsRequest) => Promise<readonly Reading[]>,
 ): Promise<readonly Sample[]> {
   const { target, paths } = filter;
-  const request = { target, ...(names && { names }), ...(paths && { paths }) };
-  const readings = await guard(provider, found, options, () => provider.stats(found.domain, request, options));
+  const readings = await ask({ target, ...(names && { names }), ...(paths && { paths }) });
   return readings
     .filter((reading) => isPathSelected(paths, reading.path))
     .map((reading) => sampleOf(found.domain.name, provider.name, target, reading, names))

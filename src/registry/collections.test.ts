@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { VirtstatError } from '../model/errors.ts';
 import type { Provider, Source } from '../model/provider.ts';
+import { LATE_PATIENCE_MS } from './patience.ts';
 import { Registry } from './registry.ts';
 
 /** A provider that counts how often it is asked; `behave` may be replaced to make it fail or hang. */
@@ -81,4 +83,42 @@ describe('a provider that fails', () => {
     counter.behave = async () => undefined;
     await vi.waitFor(async () => expect((await ask()).stale).toBeUndefined(), { timeout: 2000 });
   });
+
+  it('leaves the others fresh as long as it is late', async () => {
+    const [healthy, busy] = [new Counter('process'), new Counter('kvm')];
+    const made = registryOf([busy, healthy]);
+    await made.query({ target: 'vm' });
+    busy.behave = () => Promise.reject(new VirtstatError('MONITOR_BUSY', 'somebody else is there'));
+    for (let turn = 2n; turn < 5n; turn++) {
+      const [answer] = await made.query({ target: 'vm' });
+      expect(answer?.items.map(({ provider, stale, stats }) => [provider, stale?.code, stats[0]?.value])).toEqual([
+        ['kvm', 'MONITOR_BUSY', 1n],
+        ['process', undefined, turn],
+      ]);
+    }
+  });
+
+  it.each(['TIMEOUT', 'MONITOR_BUSY'] as const)(
+    'costs whoever asks again and again no wait at all: %s',
+    async (code) => {
+      const counter = new Counter();
+      const made = registryOf([counter], 400);
+      await made.query({ target: 'vm' });
+      counter.behave = async () => {
+        await sleep(200);
+        throw new VirtstatError(code, 'it took a while to find out');
+      };
+      await made.query({ target: 'vm' });
+      const waitsMs: number[] = [];
+      for (let turn = 0; turn < 10; turn++) {
+        const beginMs = performance.now();
+        const [answer] = await made.query({ target: 'vm' });
+        waitsMs.push(performance.now() - beginMs);
+        expect(answer?.items[0]?.stale?.code).toBe(code);
+        await sleep(50);
+      }
+      expect(Math.max(...waitsMs)).toBeLessThan(150);
+      expect(waitsMs.toSorted((a, b) => a - b)[5]).toBeLessThan(LATE_PATIENCE_MS / 2);
+    },
+  );
 });

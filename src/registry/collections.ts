@@ -1,23 +1,21 @@
 import { nowNs } from '../host/clock.ts';
 import { whileWanted } from '../host/deadline.ts';
+import type { Domain } from '../model/domain.ts';
 import type { VirtstatError } from '../model/errors.ts';
 import type { StatsFilter } from '../model/filter.ts';
 import type { FoundDomain } from '../model/provider.ts';
 import type { Sample } from '../model/sample.ts';
 import type { SampleAnswer } from './answer.ts';
+import type { Collecting } from './collect.ts';
 import { LastAnswers, markStale } from './last-answers.ts';
+import { Patience } from './patience.ts';
 
-/**
- * How long a domain that was late the last time is waited for, in milliseconds, where it has last values: one that hangs
- * must not hold up those who read all domains at every turn.
- */
-export const LATE_PATIENCE_MS = 50;
-
-/** The values to give for a provider that failed; none where there are none. */
-export type Substitute = (provider: string, error: VirtstatError) => readonly Sample[];
-
-/** Asks a domain. Never rejects: what goes wrong is in the answer, with `instead` beside it. */
-export type Collect = (found: FoundDomain, filter: StatsFilter, instead: Substitute) => Promise<SampleAnswer>;
+/** Asks a domain. Never rejects: what goes wrong is in the answer. */
+export type Collect = (
+  found: FoundDomain,
+  filter: StatsFilter,
+  collecting: Omit<Collecting, 'limit'>,
+) => Promise<SampleAnswer>;
 
 /** What a reader of collections wants. */
 export interface CollectionOptions {
@@ -35,8 +33,7 @@ export class Collections {
   readonly #collect: Collect;
   readonly #lastAnswers = new LastAnswers();
   readonly #underWay = new Map<string, Promise<SampleAnswer>>();
-  /** Which were not there in time, of whom, and why. */
-  readonly #late = new Map<string, { readonly domainId: string; readonly error: VirtstatError }>();
+  readonly #patience = new Patience();
 
   constructor(collect: Collect) {
     this.#collect = collect;
@@ -52,29 +49,23 @@ export class Collections {
     const { domain } = found;
     const last = this.#lastAnswers.get(domain.id, request);
     if (last !== undefined && isYoungerThan(last, maxAgeMs)) return last;
-    const answer = this.#answer(found, filter, request);
+    const answer = this.#share(found, filter, request);
     return signal === undefined ? answer : whileWanted(answer, signal, domain.name);
+  }
+
+  /** The limit is another one from here on: whoever was late may be in time. */
+  forgive(): void {
+    this.#patience.forget();
   }
 
   /** Forgets every domain that is not among `domainIds`. */
   retain(domainIds: ReadonlySet<string>): void {
     this.#lastAnswers.retain(domainIds);
-    for (const [key, { domainId }] of this.#late) if (!domainIds.has(domainId)) this.#late.delete(key);
+    this.#patience.retain((key) => domainIds.has(JSON.parse(key.slice(0, key.indexOf('\n')))));
   }
 
-  #answer(found: FoundDomain, filter: StatsFilter, request: string): Promise<SampleAnswer> {
-    const { domain } = found;
-    const key = `${domain.id} ${request}`;
-    const collecting = this.#share(key, found, filter, request);
-    const late = this.#late.get(key);
-    const last = this.#lastAnswers.get(domain.id, request);
-    if (late === undefined || last === undefined) return collecting;
-    return orAfter(LATE_PATIENCE_MS, collecting, () => {
-      return { domain, items: markStale(last.items, late.error, nowNs()), errors: [late.error] };
-    });
-  }
-
-  #share(key: string, found: FoundDomain, filter: StatsFilter, request: string): Promise<SampleAnswer> {
+  #share(found: FoundDomain, filter: StatsFilter, request: string): Promise<SampleAnswer> {
+    const key = keyOf(found.domain, request);
     let collecting = this.#underWay.get(key);
     if (collecting === undefined) {
       collecting = this.#begin(key, found, filter, request).finally(() => this.#underWay.delete(key));
@@ -84,14 +75,12 @@ export class Collections {
   }
 
   async #begin(key: string, found: FoundDomain, filter: StatsFilter, request: string): Promise<SampleAnswer> {
-    const answer = await this.#collect(found, filter, (provider, error) => {
+    const instead = (provider: string, error: VirtstatError): readonly Sample[] => {
       const items = this.#lastAnswers.get(found.domain.id, request)?.items ?? [];
       const own = items.filter((sample) => sample.provider === provider);
       return error.code === 'DOMAIN_GONE' ? [] : markStale(own, error, nowNs());
-    });
-    const error = answer.errors.find(({ code }) => code === 'TIMEOUT');
-    if (error === undefined) this.#late.delete(key);
-    else this.#late.set(key, { domainId: found.domain.id, error });
+    };
+    const answer = await this.#collect(found, filter, { instead, patience: this.#patience, key });
     if (answer.items.length > 0) {
       this.#lastAnswers.keep(request, answer);
       return answer;
@@ -103,15 +92,11 @@ export class Collections {
   }
 }
 
-function isYoungerThan({ items }: SampleAnswer, maxAgeMs: number): boolean {
-  return maxAgeMs > 0 && items.every(({ collectedAtNs }) => Number(nowNs() - collectedAtNs) <= maxAgeMs * 1e6);
+/** The id as JSON has no line break in it. */
+function keyOf({ id }: Domain, request: string): string {
+  return `${JSON.stringify(id)}\n${request}`;
 }
 
-/** What is wanted or, where it takes longer than that, something else. */
-async function orAfter<T>(ms: number, wanted: Promise<T>, otherwise: () => T): Promise<T> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  const first = await Promise.race([wanted, promise]);
-  clearTimeout(timer);
-  return first ?? otherwise();
+function isYoungerThan({ items }: SampleAnswer, maxAgeMs: number): boolean {
+  return maxAgeMs > 0 && items.every(({ collectedAtNs }) => Number(nowNs() - collectedAtNs) <= maxAgeMs * 1e6);
 }

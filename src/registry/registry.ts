@@ -51,9 +51,13 @@ export class Registry {
   #search: Search;
   #deadlineMs: number;
   readonly #providers: Provider[] = [];
-  readonly #collections = new Collections((found, filter, instead) =>
-    this.#attempt(found, this.#closing.signal, (call) => collectSamples(found, this.#providers, filter, instead, call)),
-  );
+  readonly #collections = new Collections((found, filter, collecting) => {
+    const { signal } = this.#closing;
+    const limit = { signal, timeoutMs: this.#deadlineMs };
+    return this.#attempt(found, signal, (call) =>
+      collectSamples(found, this.#providers, filter, { ...collecting, limit }, call),
+    );
+  });
   readonly #closing = new AbortController();
 
   /** @throws USAGE for a deadline out of range */
@@ -99,6 +103,7 @@ export class Registry {
     const gone = this.#sources.filter((source) => !sources.includes(source));
     this.#sources = sources;
     this.#deadlineMs = deadlineMs;
+    this.#collections.forgive();
     this.#search = this.#newSearch();
     await Promise.allSettled(gone.map((source) => source.close()));
   }

@@ -9,7 +9,7 @@ import type { Source } from '../model/provider.ts';
  * | `local:` | this host: QEMU processes found in /proc, their kernel stats files and monitors |
  * | `qmp+unix:PATH`, `qmp+tcp://HOST:PORT`, `qmp+tls://HOST:PORT` | one QEMU monitor |
  * | `kvm+file:PATH` | captured stats files; all that are given form one source, since one VM may span several |
- * | `virtstat+unix:PATH` | another virtstatd, by its varlink socket |
+ * | `virtstat+unix:PATH`, `virtstat+tls://HOST:PORT` | another virtstatd, by its varlink socket or its port |
  */
 const SCHEMES: Readonly<Record<string, (uris: readonly string[]) => Promise<readonly Source[]>>> = {
   local: async (uris) => {
@@ -25,14 +25,12 @@ const SCHEMES: Readonly<Record<string, (uris: readonly string[]) => Promise<read
     const { KvmFileSource } = await import('./kvm-file/kvm-file-source.ts');
     return [new KvmFileSource(uris)];
   },
-  'virtstat+unix': async (uris) => {
-    const { VirtstatSource } = await import('./virtstat/source.ts');
-    return uris.map((uri) => new VirtstatSource(uri));
-  },
+  'virtstat+unix': openVirtstatds,
+  'virtstat+tls': openVirtstatds,
 };
 
 /** Schemes that virtstat reserves for sources that this version does not have. */
-const PLANNED: ReadonlySet<string> = new Set(['qemu', 'qemu+unix', 'qemu+tcp', 'qemu+tls', 'virtstat+tls', 'replay']);
+const PLANNED: ReadonlySet<string> = new Set(['qemu', 'qemu+unix', 'qemu+tcp', 'qemu+tls', 'replay']);
 
 /**
  * Opens one source for each URI, all of `kvm+file:` together; nothing is connected or read before the first scan. A URI that is
@@ -52,6 +50,11 @@ export async function openSources(uris: readonly string[]): Promise<readonly Sou
 async function openMonitors(uris: readonly string[]): Promise<readonly Source[]> {
   const { QemuSource } = await import('./qemu/source.ts');
   return uris.map((uri) => new QemuSource(uri));
+}
+
+async function openVirtstatds(uris: readonly string[]): Promise<readonly Source[]> {
+  const { VirtstatSource } = await import('./virtstat/source.ts');
+  return uris.map((uri) => new VirtstatSource(uri));
 }
 
 function schemeOf(uri: string): string {

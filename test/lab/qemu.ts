@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { LAB, NEWER_QEMU_ROOT } from './folder.js';
+import { standIn, whyNoStandIn } from './kvm-stand-in.ts';
 import { RawQmp } from './qmp.ts';
 import { TextSocket } from './text-socket.ts';
 
@@ -21,7 +22,10 @@ const LAB_PATH_LIMIT = 70;
 export interface VmOptions {
   /** A Debian system to chroot into whose QEMU is taken; absent: this machine's. */
   readonly root?: string;
-  /** `kvm` where it can be used, else `tcg`, if absent. */
+  /**
+   * `kvm` where it can be used, else `tcg`, if absent. On a machine without KVM a paused VM of `kvm` has a stand-in for it,
+   * with captured statistics.
+   */
   readonly accel?: 'kvm' | 'tcg';
   /** Number of vCPUs; 2 if absent. */
   readonly smp?: number;
@@ -96,8 +100,12 @@ export function newerQemuRoot(): { readonly root: string } | { readonly reason: 
 /**
  * Why a VM with these options cannot run here, or undefined where it can: the reason to skip with.
  */
-export function whyNoVm(options: Pick<VmOptions, 'accel' | 'root'> = {}): string | undefined {
-  if (options.accel === 'kvm' && !hasKvm()) return '/dev/kvm cannot be opened';
+export function whyNoVm(options: Pick<VmOptions, 'accel' | 'root' | 'paused'> = {}): string | undefined {
+  if (options.accel === 'kvm' && !hasKvm()) {
+    if (options.paused !== true) return '/dev/kvm cannot be opened';
+    const reason = whyNoStandIn();
+    if (reason !== undefined) return reason;
+  }
   if (qemuVersion(options.root) === undefined) return `${QEMU} is not installed`;
   return undefined;
 }
@@ -120,8 +128,9 @@ export async function startQemu(options: VmOptions = {}): Promise<Vm> {
   const uuid = options.uuid ?? randomUUID();
   const qmpPaths = Array.from({ length: options.qmp ?? 1 }, (_, index) => join(folder, `qmp${index}`));
   const hmpPath = join(folder, 'hmp');
+  const other = options.accel === 'kvm' && options.paused === true && !hasKvm() ? standIn() : undefined;
   const [command = QEMU, ...args] = [
-    ...launcher(options.root),
+    ...launcher(options.root, other?.launcher),
     ...['-name', `${name},debug-threads=on`, '-uuid', uuid],
     ...['-machine', 'pc', '-accel', options.accel ?? (hasKvm() ? 'kvm' : 'tcg'), '-smp', `${options.smp ?? 2}`],
     ...['-m', '32', '-nodefaults', '-no-user-config', '-display', 'none', '-serial', 'none', '-monitor', 'none'],
@@ -129,6 +138,7 @@ export async function startQemu(options: VmOptions = {}): Promise<Vm> {
     ...(options.hmp === false ? [] : monitor('hmp0', hmpPath, 'readline')),
     ...(options.paused === true ? ['-S'] : []),
     ...(options.guest === true ? guestDisk(folder) : []),
+    ...(other?.args ?? []),
     ...(options.args ?? []),
   ];
   const child = spawn(command, args, { stdio: ['ignore', 'ignore', 'pipe'] });
@@ -171,14 +181,29 @@ async function haltsOfLastVcpu(monitor: RawQmp): Promise<bigint> {
 }
 
 /** The commands that stand before QEMU's arguments: each replaces itself by the next, so the pid stays. */
-function launcher(root: string | undefined): readonly string[] {
+function launcher(root: string | undefined, last: readonly string[] = []): readonly string[] {
   // The kernel ends it when this process ends, even by SIGKILL.
   const bound = ['setpriv', '--pdeathsig', 'KILL', '--'];
-  if (root === undefined) return [...bound, QEMU];
+  if (root === undefined) return [...bound, ...last, QEMU];
   mkdirSync(root + LAB, { recursive: true });
   // Only this QEMU's mount namespace has the lab folder in the chroot, at the same path: nothing is left to unmount.
   const script = 'mount --bind "$2" "$1$2"; root=$1; shift 2; exec chroot "$root" "$@"';
-  return [...bound, 'unshare', '--mount', '--propagation', 'private', '--', 'sh', '-ec', script, 'sh', root, LAB, QEMU];
+  return [
+    ...bound,
+    'unshare',
+    '--mount',
+    '--propagation',
+    'private',
+    '--',
+    'sh',
+    '-ec',
+    script,
+    'sh',
+    root,
+    LAB,
+    ...last,
+    QEMU,
+  ];
 }
 
 function monitor(id: string, path: string, mode: string): readonly string[] {

@@ -1,3 +1,6 @@
+import type { HostPort } from '../../host/tls-listener.ts';
+import type { TlsServerFiles } from '../../host/tls-material.ts';
+
 /** What the daemon is to do: the configuration, checked and in units. `schema.ts` says how people write it. */
 export interface Config {
   /** URIs of the sources. */
@@ -12,17 +15,25 @@ export interface Config {
   /** How old values may be that the QMP face gives, in milliseconds. */
   readonly qmpMaxAgeMs: number;
   readonly socket: SocketConfig;
+  /** Where to listen for TLS; empty: nowhere, unless the service manager passes a socket on. */
+  readonly tlsAddresses: readonly HostPort[];
+  /** Absent: no TLS. */
+  readonly tlsFiles?: TlsServerFiles;
   readonly logLevel: LogLevel;
   readonly access: readonly AccessRule[];
 }
 
-/** How the sockets in the runtime directory are to be. */
+/** How the sockets in the runtime directory are to be, and how many connect to each. */
 export interface SocketConfig {
   /** Permission bits. */
   readonly mode: number;
   /** Absent: the daemon's own. */
   readonly uid?: number;
   readonly gid?: number;
+  /** Most connections to one of them. */
+  readonly maxConnections: number;
+  /** Most of those that one user has. */
+  readonly maxConnectionsPerPeer: number;
 }
 
 /** The faces that there are. */

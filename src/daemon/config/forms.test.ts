@@ -1,12 +1,20 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { absolutePath, duration, durationText, fileMode, listOf, MAX_WORD_LENGTH, oneOf, word } from './forms.ts';
+import {
+  absolutePath,
+  count,
+  duration,
+  durationText,
+  fileMode,
+  hostPort,
+  listOf,
+  MAX_WORD_LENGTH,
+  oneOf,
+  word,
+} from './forms.ts';
 
 /** What is wrong with a value, by its first sentence; undefined where nothing is. */
-function wrong(
-  type: ReturnType<typeof word> | ReturnType<typeof duration> | ReturnType<typeof listOf>,
-  value: unknown,
-) {
+function wrong(type: ReturnType<typeof word | typeof duration | typeof listOf | typeof hostPort>, value: unknown) {
   const result = type.safeParse(value);
   return result.success ? undefined : result.error.issues[0]?.message;
 }
@@ -43,6 +51,41 @@ describe('duration', () => {
   });
 });
 
+describe('count', () => {
+  it('is a whole number in its bounds, or a text of one', () => {
+    const right = count(1, 20);
+    expect([1, '1', 20, '20', '020'].map((value) => right.parse(value))).toEqual([1, 1, 20, 20, 20]);
+    for (const value of [0, '0', 21, '21', 1.5, '1.5', '', ' 1', '-1', '0x1', 9007199254740993n, '9999999999', null]) {
+      expect(wrong(right, value), String(value)).toContain('must be a whole number from 1 to 20');
+    }
+  });
+});
+
+describe('hostPort', () => {
+  it('is a name or an address, and a port', () => {
+    expect(hostPort().parse('0.0.0.0:1')).toEqual({ host: '0.0.0.0', port: 1 });
+    expect(hostPort().parse('[::1]:65535')).toEqual({ host: '::1', port: 65535 });
+    expect(hostPort().parse('host-1.example:16515')).toEqual({ host: 'host-1.example', port: 16515 });
+    const texts = [
+      '',
+      '16515',
+      ':16515',
+      'host',
+      'host:',
+      'host:0',
+      'host:65536',
+      '::1:16515',
+      '[::1]',
+      '[::g]:1',
+      '[1]:1',
+    ];
+    for (const text of [...texts, 'a b:1', 'a/b:1', 'tls://a:1', 'a:1x', 'a@b:1', '[::1%lo]:1']) {
+      expect(wrong(hostPort(), text), text).toContain('must be HOST:PORT');
+    }
+    expect(wrong(hostPort(), 16515)).toContain('in quotes');
+  });
+});
+
 describe('fileMode', () => {
   it('is octal', () => {
     expect(fileMode().parse('0660')).toBe(0o660);
@@ -55,7 +98,7 @@ describe('fileMode', () => {
 
 describe('absolutePath', () => {
   it('is absolute and leaves room', () => {
-    const right = absolutePath(10);
+    const right = absolutePath(10, ', so that it does not fit');
     expect(right.parse('/123456789')).toBe('/123456789');
     expect(wrong(right, '/1234567890')).toContain('longer than 10 bytes');
     expect(wrong(right, '/ääääää')).toContain('longer than 10 bytes');

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { HostPort } from '../../host/tls-listener.ts';
 
 /**
  * The forms that values of the configuration have, each with its bounds and with a sentence that says what is right. The
@@ -31,6 +32,17 @@ export function duration(minMs: number, maxMs: number): z.ZodType<number> {
   });
 }
 
+/** A whole number; beside the file it is a text of digits. */
+export function count(min: number, max: number): z.ZodType<number> {
+  const right = `a whole number from ${min} to ${max}`;
+  return z.unknown().transform((value, context) => {
+    const number = typeof value === 'string' && /^\d{1,9}$/.test(value) ? Number(value) : value;
+    if (typeof number === 'number' && Number.isInteger(number) && number >= min && number <= max) return number;
+    context.issues.push({ code: 'custom', input: value, message: `${shown(value)} is not right; it must be ${right}` });
+    return z.NEVER;
+  }) as z.ZodType<number>;
+}
+
 /** Permission bits in octal, as in chmod: `0660`. */
 export function fileMode(): z.ZodType<number> {
   return z
@@ -41,15 +53,35 @@ export function fileMode(): z.ZodType<number> {
     .transform((text) => Number.parseInt(text, 8));
 }
 
-/** An absolute path. */
-export function absolutePath(maxBytes: number): z.ZodType<string> {
+/** Where to listen: `0.0.0.0:16515`, `[::1]:16515`, `host.example:16515`. */
+export function hostPort(): z.ZodType<HostPort> {
+  return z.string({ error: 'must be HOST:PORT in quotes' }).transform((text, context) => {
+    const [, address, name, digits] =
+      /^(?:\[([\da-f:.]+)\]|([a-z\d](?:[a-z\d._-]{0,252})?)):(\d{1,5})$/i.exec(text) ?? [];
+    const [host, port] = [address ?? name, Number(digits)];
+    if (
+      host !== undefined &&
+      (address === undefined || URL.canParse(`tcp://[${address}]`)) &&
+      port >= 1 &&
+      port <= 65_535
+    ) {
+      return { host, port };
+    }
+    const right = 'HOST:PORT, like "0.0.0.0:16515" or "[::1]:16515", with a port from 1 to 65535';
+    context.issues.push({ code: 'custom', input: text, message: `${shown(text)} is not right; it must be ${right}` });
+    return z.NEVER;
+  });
+}
+
+/** An absolute path; `tooLong` says why a longer one is of no use. */
+export function absolutePath(maxBytes: number, tooLong: string): z.ZodType<string> {
   return z
     .string({ error: 'must be an absolute path in quotes' })
     .refine((text) => text.startsWith('/') && !text.includes('\0'), {
       error: (issue) => `${JSON.stringify(issue.input)} is no absolute path; begin it with /`,
     })
     .refine((text) => Buffer.byteLength(text) <= maxBytes, {
-      error: `is longer than ${maxBytes} bytes, so that no socket fits below it; choose a shorter one`,
+      error: `is longer than ${maxBytes} bytes${tooLong}; choose a shorter one`,
     });
 }
 

@@ -1,3 +1,4 @@
+import { MAX_CONNECTIONS, MAX_CONNECTIONS_PER_PEER } from '../../host/connection-pool.ts';
 import { FACE_NAMES, LOG_LEVELS } from './config.ts';
 
 /** How a value is given beside the file: one text, a list of texts, or tables as the file has them. */
@@ -39,8 +40,9 @@ const FACTS: Readonly<Record<string, KeyFacts>> = {
   timeout: {
     form: 'text',
     placeholder: 'duration',
-    help: 'how long one domain may take to answer, 10ms to 5m',
-    default: '3s',
+    help: 'how long one domain may take to answer, 10ms to 5m; less than readers wait',
+    // Readers wait 3 s by default: they are to get the last values, and not to give up just before those come.
+    default: '2s',
   },
   'discovery-interval': {
     form: 'text',
@@ -89,6 +91,45 @@ const FACTS: Readonly<Record<string, KeyFacts>> = {
     help: 'group of the sockets, a name or a number',
     defaultText: "the daemon's own group",
     needsRestart: true,
+  },
+  'socket.max-connections': {
+    form: 'text',
+    placeholder: 'count',
+    help: 'most connections to one socket at once, 1 to 1000000',
+    default: MAX_CONNECTIONS,
+    needsRestart: true,
+  },
+  'socket.max-connections-per-user': {
+    form: 'text',
+    placeholder: 'count',
+    help: 'most of them that one user has, or on TCP one address, 1 to 1000000',
+    default: MAX_CONNECTIONS_PER_PEER,
+    needsRestart: true,
+  },
+  'tls.listen-address': {
+    form: 'list',
+    placeholder: 'host:port',
+    help: 'where the varlink face listens on TCP, behind TLS',
+    default: [],
+    needsRestart: true,
+  },
+  'tls.cert-file': {
+    form: 'text',
+    placeholder: 'file',
+    help: "the daemon's certificate and those between it and its authority, in PEM form",
+    defaultText: 'none: no TLS',
+  },
+  'tls.key-file': {
+    form: 'text',
+    placeholder: 'file',
+    help: 'the key of the certificate, in PEM form',
+    defaultText: 'none: no TLS',
+  },
+  'tls.client-ca-file': {
+    form: 'text',
+    placeholder: 'file',
+    help: 'authorities whose certificates say who a reader is, in PEM form',
+    defaultText: 'none: only tokens do',
   },
   'log.level': {
     form: 'text',

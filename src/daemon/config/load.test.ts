@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import { DEFAULT_DEADLINE_MS } from '../../model/limits.ts';
+import { TestAuthority, whyNoCertificates } from '../../testing/certificates.ts';
 import type { Config } from './config.ts';
 import { CONFIG_KEYS } from './keys.ts';
 import { type ConfigInput, loadConfig, MAX_CONFIG_BYTES, MAX_MISTAKES } from './load.ts';
@@ -10,6 +12,12 @@ import { MAX_RULES, wordsAt } from './schema.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'virtstat-config-'));
 afterAll(() => rmSync(folder, { recursive: true }));
+
+const noCertificates = whyNoCertificates();
+const authority = noCertificates === undefined ? new TestAuthority(folder) : ({ caFile: '' } as TestAuthority);
+const { certFile, keyFile } =
+  noCertificates === undefined ? authority.issue('server', 'serverAuth') : { certFile: '', keyFile: '' };
+const CERTIFICATE = { certFile, keyFile };
 
 const FILE = join(folder, 'virtstat.toml');
 const USERS: Readonly<Record<string, number>> = { nobody: 65534, monitor: 990 };
@@ -46,12 +54,13 @@ describe('a right configuration', () => {
   it('is whole without a file', async () => {
     expect(await right(undefined)).toEqual({
       connect: ['local:'],
-      timeoutMs: 3000,
+      timeoutMs: 2000,
       discoveryIntervalMs: 2000,
       runtimeDir: '/run/virtstat',
       faces: ['qmp', 'varlink'],
       qmpMaxAgeMs: 1000,
-      socket: { mode: 0o666 },
+      socket: { mode: 0o666, maxConnections: 4096, maxConnectionsPerPeer: 1024 },
+      tlsAddresses: [],
       logLevel: 'info',
       access: [],
     });
@@ -60,7 +69,9 @@ describe('a right configuration', () => {
     expect((await right(undefined, { env: { VIRTSTAT_DEFAULT_URI: 'qmp+unix:/q' } })).connect).toEqual(['qmp+unix:/q']);
   });
 
-  it('takes every key from a file', async () => {
+  it('takes every key from a file', async (context) => {
+    if (noCertificates !== undefined) context.skip(noCertificates);
+    const { certFile, keyFile } = CERTIFICATE;
     const text = `
       connect = ["kvm+file:/tmp", "qmp+unix:/a"]
       timeout = "1m"
@@ -68,7 +79,12 @@ describe('a right configuration', () => {
       runtime-dir = "/srv/v"
       faces = []
       qmp.max-age = "0s"
-      socket = { mode = "0600", user = "monitor", group = "17" }
+      socket = { mode = "0600", user = "monitor", group = "17", max-connections = 9, max-connections-per-user = "8" }
+      [tls]
+      listen-address = ["[::]:16515"]
+      cert-file = "${certFile}"
+      key-file = "${keyFile}"
+      client-ca-file = "${authority.caFile}"
       [log]
       level = "debug"
       [[access]]
@@ -86,7 +102,9 @@ describe('a right configuration', () => {
       runtimeDir: '/srv/v',
       faces: [],
       qmpMaxAgeMs: 0,
-      socket: { mode: 0o600, uid: 990, gid: 17 },
+      socket: { mode: 0o600, uid: 990, gid: 17, maxConnections: 9, maxConnectionsPerPeer: 8 },
+      tlsAddresses: [{ host: '::', port: 16515 }],
+      tlsFiles: { ...CERTIFICATE, clientCaFile: authority.caFile },
       logLevel: 'debug',
       access: [
         {
@@ -128,6 +146,10 @@ describe('a right configuration', () => {
       connect: ['qmp+unix:/c'],
       access: [{ users: [65534] }],
     });
+  });
+
+  it('gives domains less time than readers wait for the answer', async () => {
+    expect((await right(undefined)).timeoutMs).toBeLessThan(DEFAULT_DEADLINE_MS * 0.75);
   });
 
   it('is shown so that it is the same when it is read again', async () => {
@@ -175,12 +197,27 @@ describe('a mistake', () => {
     ['constructor.prototype = 1', 'F:1: constructor: no such key'],
     ['runtime-dir = "/x\\u0000y"', 'F:1: runtime-dir: "/x\\u0000y" is no absolute path'],
     ['"a\\u001b[31m" = 1', 'F:1: a?[31m: no such key'],
+    ['tls.listen-address = ["nowhere"]', 'F:1: tls.listen-address[0]: "nowhere" is not right; it must be HOST:PORT'],
+    ['tls.listen-address = ["a:1"]', 'F:1: tls.cert-file: is missing; listening takes cert-file and key-file'],
+    ['[tls]\ncert-file = "/c"', 'F:1: tls.key-file: is missing; cert-file and key-file go together'],
+    ['[tls]\nkey-file = "/c"', 'F:1: tls.cert-file: is missing; cert-file and key-file go together'],
+    ['[tls]\ncert-file = "c"\nkey-file = "/k"', 'F:2: tls.cert-file: "c" is no absolute path; begin it with /'],
     ['a = = 1', 'F:1:5: '],
     ['timeout = "1s"\ntimeout = "2s"', 'F:2:1: '],
   ])('in %j is told with its place and reason', async (text, start) => {
     const mistakes = await wrong(text);
     expect(mistakes).toHaveLength(1);
     expect(mistakes[0]?.slice(0, start.length)).toBe(start);
+  });
+
+  it('may be in the files of TLS', async (context) => {
+    if (noCertificates !== undefined) context.skip(noCertificates);
+    const { certFile } = CERTIFICATE;
+    const { keyFile } = authority.issue('other', 'serverAuth');
+    expect(await wrong(`[tls]\ncert-file = "${certFile}"\nkey-file = "${keyFile}"\nclient-ca-file = "/none"`)).toEqual([
+      'F:4: tls.client-ca-file: /none does not exist; check the path',
+      `F:3: tls.key-file: ${keyFile} is not the key of the certificate in ${certFile}`,
+    ]);
   });
 
   it('does not hide another', async () => {

@@ -6,6 +6,7 @@ import type { Accounts, Config } from './config.ts';
 import { type Given, givenByEnvironment, givenByFlags, hint } from './given.ts';
 import { CONFIG_KEYS, type ConfigKey } from './keys.ts';
 import { checkConfig, type Finding, MAX_SOURCES, wordsAt } from './schema.ts';
+import { wrongTlsFiles } from './tls-files.ts';
 import { lineOf, readToml, type TomlTable } from './toml.ts';
 
 /** Where the configuration lies unless somebody says otherwise. It need not exist. */
@@ -49,7 +50,8 @@ export async function loadConfig(input: ConfigInput): Promise<ConfigOutcome> {
   const settings = merge(defaultSettings(input), file.table, given);
   const checked = checkConfig(settings, input.accounts);
   const ofValues = 'findings' in checked ? checked.findings : [];
-  const findings = [...ofValues, ...(await wrongSources(settings, ofValues))];
+  const ofFiles = await wrongTlsFiles(settings, ofValues, input.signal);
+  const findings = [...ofValues, ...(await wrongSources(settings, ofValues)), ...ofFiles];
   const mistakes = [
     ...file.mistakes,
     ...[...variables.bad, ...flags.bad].map(({ origin, reason }) => `${origin}: ${reason}`),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type Accounts, type Config, FACE_NAMES, LOG_LEVELS } from './config.ts';
-import { absolutePath, duration, fileMode, listOf, oneOf, word } from './forms.ts';
+import { absolutePath, count, duration, fileMode, hostPort, listOf, oneOf, word } from './forms.ts';
 
 /** How many sources one daemon reads. */
 export const MAX_SOURCES = 1024;
@@ -13,6 +13,15 @@ export const MAX_RULE_ENTRIES = 1000;
 
 /** A socket's whole path has at most 107 bytes: this leaves room for `/qmp/` and a name. */
 export const MAX_RUNTIME_DIR_BYTES = 60;
+
+/** How many addresses may be listened at. */
+export const MAX_ADDRESSES = 16;
+
+/** The longest path that the system takes (PATH_MAX, less its NUL). */
+const MAX_PATH_BYTES = 4095;
+
+/** The largest bound on connections; the kernel lets no process have more files. */
+const MAX_CONNECTIONS_EVER = 1_000_000;
 
 /** The largest id that a user or group has; the one above means none. */
 const MAX_ID = 0xffff_fffe;
@@ -65,10 +74,17 @@ function makeSchema({ userId, groupId }: Accounts) {
       connect: listOf(uri, 1, MAX_SOURCES),
       timeout: duration(10, 300_000),
       'discovery-interval': duration(100, 3_600_000),
-      'runtime-dir': absolutePath(MAX_RUNTIME_DIR_BYTES),
+      'runtime-dir': absolutePath(MAX_RUNTIME_DIR_BYTES, ', so that no socket fits below it'),
       faces: listOf(oneOf(FACE_NAMES), 0, FACE_NAMES.length),
       qmp: table({ 'max-age': duration(0, 3_600_000) }),
-      socket: table({ mode: fileMode(), user: user.optional(), group: group.optional() }),
+      socket: table({
+        mode: fileMode(),
+        user: user.optional(),
+        group: group.optional(),
+        'max-connections': count(1, MAX_CONNECTIONS_EVER),
+        'max-connections-per-user': count(1, MAX_CONNECTIONS_EVER),
+      }),
+      tls: tlsTable(),
       log: table({ level: oneOf(LOG_LEVELS) }),
       access: listOf(rule, 0, MAX_RULES),
     },
@@ -79,6 +95,31 @@ function makeSchema({ userId, groupId }: Accounts) {
 
 function table<T extends z.ZodRawShape>(shape: T): z.ZodObject<T, z.core.$strict> {
   return z.strictObject(shape, { error: tableError });
+}
+
+function tlsTable() {
+  const file = absolutePath(MAX_PATH_BYTES, '').optional();
+  return table({
+    'listen-address': listOf(hostPort(), 0, MAX_ADDRESSES),
+    'cert-file': file,
+    'key-file': file,
+    'client-ca-file': file,
+  })
+    .refine((tls) => tls['cert-file'] === undefined || tls['key-file'] !== undefined, {
+      path: ['key-file'],
+      error: 'is missing; cert-file and key-file go together',
+    })
+    .refine((tls) => tls['key-file'] === undefined || tls['cert-file'] !== undefined, {
+      path: ['cert-file'],
+      error: 'is missing; cert-file and key-file go together',
+    })
+    .refine(
+      (tls) => tls['listen-address'].length === 0 || tls['cert-file'] !== undefined || tls['key-file'] !== undefined,
+      {
+        path: ['cert-file'],
+        error: 'is missing; listening takes cert-file and key-file',
+      },
+    );
 }
 
 /** `*`, which is no name of a user. */
@@ -125,7 +166,8 @@ export type Checked = { readonly config: Config } | { readonly findings: readonl
 export function checkConfig(settings: unknown, accounts: Accounts): Checked {
   const result = makeSchema(accounts).whole.safeParse(settings);
   if (!result.success) return { findings: result.error.issues.flatMap(findingsOf) };
-  const { connect, timeout, faces, qmp, socket, log, access, ...others } = result.data;
+  const { connect, timeout, faces, qmp, socket, tls, log, access, ...others } = result.data;
+  const { 'cert-file': certFile, 'key-file': keyFile, 'client-ca-file': clientCaFile } = tls;
   return {
     config: {
       connect,
@@ -138,7 +180,14 @@ export function checkConfig(settings: unknown, accounts: Accounts): Checked {
         mode: socket.mode,
         ...(socket.user !== undefined && { uid: socket.user }),
         ...(socket.group !== undefined && { gid: socket.group }),
+        maxConnections: socket['max-connections'],
+        maxConnectionsPerPeer: socket['max-connections-per-user'],
       },
+      tlsAddresses: tls['listen-address'],
+      ...(certFile !== undefined &&
+        keyFile !== undefined && {
+          tlsFiles: { certFile, keyFile, ...(clientCaFile !== undefined && { clientCaFile }) },
+        }),
       logLevel: log.level,
       access: access.map(({ users = [], groups = [], certificates = [], tokens = [], domains, providers = ['*'] }) => {
         return { users, groups, certificates, tokens, domains, providers };

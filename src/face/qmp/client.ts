@@ -1,4 +1,4 @@
-import type { ServedConnection } from '../../host/listener.ts';
+import type { ServedConnection } from '../../host/served-connection.ts';
 import { type QmpBackend, QmpServerSession } from '../../protocol/qmp/server/session.ts';
 
 /** Unread output from which on no further request of the client is answered, in bytes. */

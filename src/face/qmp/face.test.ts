@@ -80,6 +80,7 @@ async function serve(options: Partial<QmpFaceOptions> = {}): Promise<string> {
     },
     log: { info: () => undefined, warn: (_facts, message) => warnings.push(message) },
     activated: () => undefined,
+    isToken: () => false,
     readerFor: () => reader,
   };
   face = new QmpFace({ monitors: registry, ...options });

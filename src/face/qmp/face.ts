@@ -1,5 +1,5 @@
-import type { ServedConnection, SocketListener } from '../../host/listener.ts';
-import { listenUnix } from '../../host/listener.ts';
+import { listenUnix, type SocketListener } from '../../host/listener.ts';
+import type { ServedConnection } from '../../host/served-connection.ts';
 import { makeDirectory } from '../../host/socket-directory.ts';
 import type { Domain } from '../../model/domain.ts';
 import { VirtstatError } from '../../model/errors.ts';
@@ -7,6 +7,7 @@ import type { CallOptions, MonitorRelay } from '../../model/provider.ts';
 import type { JsonValue } from '../../protocol/json/json.ts';
 import { decodeVersion, type QemuVersion, QmpCommandError } from '../../protocol/qmp/messages.ts';
 import { statsWords } from '../../protocol/qmp/server/commands.ts';
+import { BurstLog } from '../burst-log.ts';
 import type { Caller, Face, FaceContext, Reader } from '../face.ts';
 import { DomainBackend } from './backend.ts';
 import { QmpClient } from './client.ts';
@@ -107,6 +108,7 @@ class ServedDomain {
   readonly #options: QmpFaceOptions;
   readonly #closing = new AbortController();
   readonly #replies = new ReplyCache();
+  readonly #bursts = new BurstLog();
   #listener: SocketListener | undefined;
   #version: QemuVersion | undefined;
 
@@ -126,7 +128,10 @@ class ServedDomain {
       ...this.#context.sockets,
       path: this.#path,
       onConnection: (connection) => void this.#serve(connection, cache),
-      onRefused: () => this.#warn({}, 'a connection was refused: there are too many'),
+      onCrowded: (uid) =>
+        this.#bursts.note(`crowded ${uid}`, ({ count }) =>
+          this.#warn({ uid, count }, 'connections of a user were closed: there are too many'),
+        ),
     });
     if (this.#closing.signal.aborted) await this.#listener.close();
   }
@@ -134,6 +139,7 @@ class ServedDomain {
   async close(): Promise<void> {
     this.#closing.abort(new VirtstatError('CLOSED', `the socket of ${this.#domain.name} was closed`));
     await this.#listener?.close();
+    this.#bursts.close();
   }
 
   get #maxAgeMs(): number {
@@ -158,11 +164,12 @@ class ServedDomain {
       new QmpClient(connection, {
         backend: new DomainBackend(version, stats, guarded, this.#replies),
         ...(this.#options.maxStallMs !== undefined && { maxStallMs: this.#options.maxStallMs }),
-        onDropped: (unreadBytes) =>
-          this.#warn(
-            { pid: connection.peer.pid, uid: connection.peer.uid, unreadBytes },
-            'a client was dropped: it does not read',
-          ),
+        onDropped: (unreadBytes) => {
+          const { pid, uid } = connection.peer;
+          this.#bursts.note(`dropped ${uid}`, ({ count }) =>
+            this.#warn({ pid, uid, unreadBytes, count }, 'a client was dropped: it does not read'),
+          );
+        },
       });
     } catch (error) {
       connection.close();

@@ -95,6 +95,7 @@ function contextOf(reader: Reader): FaceContext {
     domains: { current: [], subscribe: () => () => undefined },
     log: { info: () => undefined, warn: (_facts, message) => void warnings.push(message) },
     activated: () => undefined,
+    isToken: () => false,
     readerFor: () => reader,
   };
 }
@@ -314,7 +315,7 @@ describe('io.systemd.Metrics', () => {
   });
 
   it('keeps its budget, for all domains alike', async () => {
-    const { stream } = metricsImplementation(readerOf(registry), 5);
+    const { stream } = metricsImplementation(() => readerOf(registry), 5);
     const replies = stream?.['List']?.({ parameters: {}, signal });
     const names: unknown[] = [];
     for (;;) {

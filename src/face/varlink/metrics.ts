@@ -4,8 +4,8 @@ import { VarlinkError, type VarlinkParameters } from '../../protocol/varlink/mes
 import type { StreamMethod, VarlinkImplementation } from '../../protocol/varlink/service.ts';
 import { INT_MAX } from '../../protocol/varlink/types.ts';
 import type { SampleAnswer, SchemaAnswer } from '../../registry/answer.ts';
-import type { Reader } from '../face.ts';
 import { METRICS_INTERFACE } from './metrics-idl.ts';
+import type { CurrentReader } from './stats.ts';
 
 /** Most metrics that one collection gives: systemd-report takes no more of all services together. */
 export const MAX_METRICS = 4096;
@@ -25,12 +25,13 @@ interface Family {
 }
 
 /**
- * `io.systemd.Metrics` for one caller: of each domain and each stat one number, over all objects of the target: the sum,
+ * `io.systemd.Metrics` for one connection: of each domain and each stat one number, over all objects of the target: the sum,
  * of a peak the largest. Histograms are left out. Where {@link MAX_METRICS} would be passed, the families that come last in
  * the schemas are left out, for every domain alike.
  */
-export function metricsImplementation(reader: Reader, maxMetrics: number = MAX_METRICS): VarlinkImplementation {
+export function metricsImplementation(current: CurrentReader, maxMetrics: number = MAX_METRICS): VarlinkImplementation {
   const list: StreamMethod = async function* ({ signal }) {
+    const reader = current();
     const families = familiesOf(await reader.schemas({ signal }), maxMetrics);
     const targets = [...new Set(families.map(({ target }) => target))];
     const answers = await Promise.all(
@@ -40,6 +41,7 @@ export function metricsImplementation(reader: Reader, maxMetrics: number = MAX_M
     return yield* each(families.flatMap((family) => metricsOf(family, byTarget.get(family.target) ?? [])));
   };
   const describe: StreamMethod = async function* ({ signal }) {
+    const reader = current();
     const families = familiesOf(await reader.schemas({ signal }), maxMetrics);
     return yield* each(
       families.map(({ name, stat, provider, target }) => ({

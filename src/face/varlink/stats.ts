@@ -27,14 +27,20 @@ export const MIN_INTERVAL_MS = 100;
 /** See {@link MIN_INTERVAL_MS}: one day. */
 export const MAX_INTERVAL_MS = 86_400_000;
 
-/** `org.virtstat.Stats` for one caller. */
-export function statsImplementation(reader: Reader): VarlinkImplementation {
+/** Who reads on a connection now; throws a varlink error where nobody may. */
+export type CurrentReader = () => Reader;
+
+/** `org.virtstat.Stats` for one connection. `authenticate` takes a token; it throws a varlink error for a wrong one. */
+export function statsImplementation(
+  reader: CurrentReader,
+  authenticate: (token: string) => void,
+): VarlinkImplementation {
   const listDomains: SingleMethod = async ({ parameters, signal }) => {
     const wanted = domainsOf(parameters);
     const answers =
       parameters['brief'] === true
-        ? (await reader.domains({ ...wanted, signal })).map((domain) => ({ domain, items: [], errors: [] }))
-        : await reader.list({ ...wanted, signal });
+        ? (await reader().domains({ ...wanted, signal })).map((domain) => ({ domain, items: [], errors: [] }))
+        : await reader().list({ ...wanted, signal });
     requireDomains(wanted.domains, answers);
     return {
       domains: answers.map(({ domain, items, errors }) => ({
@@ -47,7 +53,7 @@ export function statsImplementation(reader: Reader): VarlinkImplementation {
   const getSchemas: SingleMethod = async ({ parameters, signal }) => {
     const wanted = domainsOf(parameters);
     const target = present<string>(parameters['target']);
-    const answers = await reader.schemas({ ...wanted, signal, ...(target !== undefined && { target }) });
+    const answers = await reader().schemas({ ...wanted, signal, ...(target !== undefined && { target }) });
     requireDomains(wanted.domains, answers);
     return {
       domains: answers.map(({ domain: { id, name }, items, errors }) => {
@@ -58,14 +64,23 @@ export function statsImplementation(reader: Reader): VarlinkImplementation {
   const getStats: SingleMethod = async ({ parameters, signal }) => {
     const wanted = domainsOf(parameters);
     const maxAgeMs = rangeOf(parameters, 'maxAgeMs', 0, MAX_TIMER_MS) ?? 0;
-    const answers = await reader.query(filterOf(parameters), { ...wanted, signal, maxAgeMs });
+    const answers = await reader().query(filterOf(parameters), { ...wanted, signal, maxAgeMs });
     requireDomains(wanted.domains, answers);
     return { domains: answers.map(encodeAnswer) };
   };
-  const watchStats: StreamMethod = ({ parameters, signal }) => watch(reader, parameters, signal);
+  const watchStats: StreamMethod = ({ parameters, signal }) => watch(reader(), parameters, signal);
+  const authenticateCaller: SingleMethod = async ({ parameters }) => {
+    authenticate(parameters['token'] as string);
+    return {};
+  };
   return {
     definition: STATS_INTERFACE,
-    single: { ListDomains: listDomains, GetSchemas: getSchemas, GetStats: getStats },
+    single: {
+      ListDomains: listDomains,
+      GetSchemas: getSchemas,
+      GetStats: getStats,
+      Authenticate: authenticateCaller,
+    },
     stream: { Watch: watchStats },
     errorOf: ({ code, message }) => statsError('Failed', { code, message }),
   };

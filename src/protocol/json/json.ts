@@ -11,8 +11,9 @@ export interface JsonObject {
   [key: string]: JsonValue;
 }
 
-/** What can be written: a {@link JsonValue} that may be read-only and leave members out by `undefined`. */
+/** What can be written: a {@link JsonValue} that may be read-only, leave members out by `undefined`, and have parts as text. */
 export type JsonInput =
+  | JsonText
   | null
   | boolean
   | number
@@ -20,6 +21,18 @@ export type JsonInput =
   | string
   | readonly JsonInput[]
   | { readonly [key: string]: JsonInput | undefined };
+
+/**
+ * JSON that is written already, and goes into a larger text as it is. What comes in thousands is written at once, without an
+ * object for each value first; whoever makes it answers for its being JSON, and what its reader expects.
+ */
+export class JsonText {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
 
 /** Literals of fewer digits are exact as a `number`. */
 const LONG_LITERAL = /-?[1-9]\d{15,}/g;
@@ -63,13 +76,44 @@ export function parseJson(text: string): JsonValue {
 
 /** Writes compact JSON: a `bigint` as an integer literal, members that are undefined left out. Numbers must be finite. */
 export function stringifyJson(value: JsonInput): string {
-  return JSON.stringify(value, rawBigint);
+  switch (typeof value) {
+    case 'string':
+      return quoteJson(value);
+    case 'object':
+      if (value === null) return 'null';
+      if (value instanceof JsonText) return value.text;
+      return Array.isArray(value) ? writeArray(value) : writeObject(value as { readonly [key: string]: JsonInput });
+    default:
+      return `${value}`;
+  }
 }
 
-const { rawJSON } = JSON as unknown as { rawJSON(text: string): object };
+/** A long text of small pieces is slow to put together at its end: each list is one piece of its own. */
+function writeArray(items: readonly JsonInput[]): string {
+  return `[${(items.every(isNumeric) ? items : items.map(stringifyJson)).join(',')}]`;
+}
 
-function rawBigint(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? rawJSON(value.toString()) : value;
+function isNumeric(value: JsonInput): boolean {
+  return typeof value === 'number' || typeof value === 'bigint';
+}
+
+function writeObject(object: { readonly [key: string]: JsonInput | undefined }): string {
+  let text = '{';
+  for (const key of Object.keys(object)) {
+    const member = object[key];
+    if (member === undefined) continue;
+    if (text.length > 1) text += ',';
+    text += `${quoteJson(key)}:${stringifyJson(member)}`;
+  }
+  return `${text}}`;
+}
+
+/** Printable ASCII but for the quote and the backslash, which is what nearly every string has. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
+/** Writes a string. */
+export function quoteJson(text: string): string {
+  return PLAIN.test(text) ? `"${text}"` : JSON.stringify(text);
 }
 
 function parsePlain(text: string): JsonValue {

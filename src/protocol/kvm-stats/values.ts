@@ -22,7 +22,7 @@ export function decodeValues(layout: Layout, data: Uint8Array): readonly StatEnt
 function decodeValue(view: DataView, stat: StatDescriptor, place: Place, little: boolean): StatValue {
   const { offsetBytes, size } = place;
   if (size !== 1) return decodeList(view, offsetBytes, size, little);
-  const value = view.getBigUint64(offsetBytes, little);
+  const value = decodeWord(view, offsetBytes, little);
   return stat.unit === 'boolean' ? value !== 0n : value;
 }
 
@@ -30,9 +30,15 @@ function decodeValue(view: DataView, stat: StatDescriptor, place: Place, little:
 function decodeList(view: DataView, offsetBytes: number, size: number, little: boolean): readonly bigint[] {
   const values = new Array<bigint>(size);
   for (let index = 0; index < size; index++) {
-    values[index] = view.getBigUint64(offsetBytes + index * VALUE_SIZE_BYTES, little);
+    values[index] = decodeWord(view, offsetBytes + index * VALUE_SIZE_BYTES, little);
   }
   return values;
+}
+
+/** Every bigint that is read is an object of its own; most buckets hold 0, which need not be. */
+function decodeWord(view: DataView, offsetBytes: number, little: boolean): bigint {
+  const isZero = view.getUint32(offsetBytes, little) === 0 && view.getUint32(offsetBytes + 4, little) === 0;
+  return isZero ? 0n : view.getBigUint64(offsetBytes, little);
 }
 
 /** A reading of a data block that nobody changes any more: its values are decoded when they are first looked at. */
@@ -40,27 +46,25 @@ export function lazyReading(layout: Layout, data: Uint8Array, facts: Omit<Readin
   return new LazyReading(new Block(layout, data), facts);
 }
 
-const BLOCK = Symbol('block');
-
 /**
  * A class and not an object with a getter of its own, which would cost the engine a hidden class for every reading, and
- * several times the decoding. Its state is no private field, so that a reading may stand as the prototype of another.
+ * several times the decoding.
  */
 class LazyReading implements Reading {
   declare readonly path?: string;
   readonly via: string;
   readonly collectedAtNs: bigint;
-  readonly [BLOCK]: Block;
+  readonly #block: Block;
 
   constructor(block: Block, { path, via, collectedAtNs }: Omit<Reading, 'stats'>) {
     if (path !== undefined) this.path = path;
     this.via = via;
     this.collectedAtNs = collectedAtNs;
-    this[BLOCK] = block;
+    this.#block = block;
   }
 
   get stats(): readonly StatEntry[] {
-    return this[BLOCK].stats;
+    return this.#block.stats;
   }
 }
 

@@ -28,11 +28,10 @@ export interface MessageLimits {
 const MIN_BUFFER_BYTES = 4096;
 
 const NOTHING: Uint8Array = new Uint8Array(0);
-const NUL = Uint8Array.of(0);
 
 /** A message as it is sent, its NUL included. Integers of any size are exact; numbers must be finite. */
 export function encodeMessage(message: JsonInput): Uint8Array {
-  return Buffer.concat([Buffer.from(stringifyJson(message)), NUL]);
+  return Buffer.from(`${stringifyJson(message)}\0`);
 }
 
 /**

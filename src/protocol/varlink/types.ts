@@ -1,4 +1,4 @@
-import type { JsonInput } from '../json/json.ts';
+import { type JsonInput, JsonText } from '../json/json.ts';
 import type { IdlStruct, IdlType, IdlTypeMember } from './idl.ts';
 
 /**
@@ -37,8 +37,9 @@ export interface CheckOptions {
   readonly allowsUnknown?: boolean;
 }
 
-/** The first place where `value` is not of `type`, undefined where there is none. */
+/** The first place where `value` is not of `type`, undefined where there is none. What is text already passes unseen. */
 export function findMismatch(value: JsonInput | undefined, type: IdlType, options: CheckOptions): Mismatch | undefined {
+  if (value instanceof JsonText) return undefined;
   switch (type.kind) {
     case 'any':
       return value === undefined ? expected('a value') : undefined;

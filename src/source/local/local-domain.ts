@@ -35,6 +35,8 @@ export class LocalDomain implements FoundDomain {
   readonly #own: readonly OfferedProvider[] = [];
   /** Those that the monitor offered beside KVM's when it was last asked: it may be out of reach by now. */
   #offered: readonly Provider[] = [];
+  /** Made once: it is raised at every sample of a VM without a monitor. */
+  #noMonitor: VirtstatError | undefined;
   #monitorRefusal: { readonly error: VirtstatError; readonly atMs: number } | undefined;
 
   constructor(id: string, process: Process, source: string, procRoot: string) {
@@ -172,7 +174,7 @@ export class LocalDomain implements FoundDomain {
    * @throws MONITOR_MISSING, DOMAIN_GONE where the process has exited, what the monitor raises
    */
   async #ask<T>(question: (relay: Relay) => Promise<T>): Promise<T> {
-    if (this.#relay === undefined) throw noMonitor(this.domain.name);
+    if (this.#relay === undefined) throw (this.#noMonitor ??= noMonitor(this.domain.name));
     const refusal = this.#refusalNow();
     if (refusal !== undefined) throw refusal;
     try {

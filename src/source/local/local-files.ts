@@ -153,7 +153,7 @@ interface NamedVcpus {
   readonly paths: readonly (string | undefined)[];
 }
 
-/** The same reading under another path; its values stay undecoded until somebody looks. */
-function withPath(reading: Reading, path: string | undefined): Reading {
-  return Object.create(reading, { path: { value: path, enumerable: true } }) as Reading;
+/** The same reading under another path. Not with the first as its prototype: the engine would make a class of each. */
+function withPath({ via, collectedAtNs, stats }: Reading, path: string | undefined): Reading {
+  return { ...(path !== undefined && { path }), via, collectedAtNs, stats };
 }

@@ -5,8 +5,9 @@ import type { CallOptions } from '../../model/provider.ts';
 import type { JsonObject } from '../../protocol/json/json.ts';
 import { VarlinkClient } from '../../protocol/varlink/client.ts';
 import type { VarlinkInterface } from '../../protocol/varlink/interface.ts';
-import type { VarlinkParameters } from '../../protocol/varlink/messages.ts';
+import { VarlinkError, type VarlinkParameters } from '../../protocol/varlink/messages.ts';
 import { STATS_INTERFACE } from '../../protocol/varlink/stats/idl.ts';
+import type { Credentials } from './credentials.ts';
 
 /** How long connecting may take, in milliseconds, unless it is said otherwise. */
 const CONNECT_TIMEOUT_MS = 3000;
@@ -16,11 +17,15 @@ export interface VarlinkLinkOptions {
   readonly connectTimeoutMs?: number;
   /** Definitions that calls and replies are checked against; `org.virtstat.Stats` if absent. */
   readonly interfaces?: readonly VarlinkInterface[];
+  /** Absent: the peer knows by itself who we are. */
+  readonly credentials?: Credentials;
 }
 
 interface Connected {
   readonly client: VarlinkClient;
   readonly stream: ByteStream;
+  /** Rejects where the peer did not take our token; undefined where none was shown. */
+  readonly authenticated: Promise<unknown> | undefined;
 }
 
 /** A connection to a varlink service that is made with the first call, and anew with the first call after it was lost. */
@@ -40,12 +45,15 @@ export class VarlinkLink {
     return addressText(this.#address);
   }
 
-  /** Calls a method with one reply. @throws what connecting and {@link VarlinkClient.call} raise; CLOSED */
+  /** Calls a method with one reply. @throws what connecting and {@link VarlinkClient.call} raise; AUTHENTICATION_FAILED, CLOSED */
   async call(method: string, parameters: VarlinkParameters, options: CallOptions): Promise<JsonObject> {
-    const { client, stream } = await this.#connected(options);
+    const connected = await this.#connected(options);
+    const { client, stream } = connected;
     stream.keepAlive(true);
     try {
       return await client.call(method, parameters, options);
+    } catch (error) {
+      throw await this.#explained(error, connected);
     } finally {
       // Idle, it does not keep a program from ending.
       if (client.pendingCount === 0) stream.keepAlive(false);
@@ -58,9 +66,13 @@ export class VarlinkLink {
     parameters: VarlinkParameters,
     options: CallOptions,
   ): AsyncGenerator<JsonObject, void, void> {
-    const { client, stream } = await this.#connected(options);
-    stream.keepAlive(true);
-    yield* client.callMore(method, parameters, options);
+    const connected = await this.#connected(options);
+    connected.stream.keepAlive(true);
+    try {
+      yield* connected.client.callMore(method, parameters, options);
+    } catch (error) {
+      throw await this.#explained(error, connected);
+    }
   }
 
   /** Ends the connection; calls under way and later ones fail with CLOSED. Harmless when repeated. */
@@ -87,7 +99,8 @@ export class VarlinkLink {
   }
 
   async #connect(): Promise<Connected> {
-    const { connectTimeoutMs = CONNECT_TIMEOUT_MS, interfaces = [STATS_INTERFACE] } = this.#options;
+    const { connectTimeoutMs = CONNECT_TIMEOUT_MS, interfaces = [STATS_INTERFACE], credentials } = this.#options;
+    const token = await credentials?.token({ signal: this.#closing.signal });
     const stream = await connectStream(this.#address, {
       signal: this.#closing.signal,
       timeoutMs: connectTimeoutMs,
@@ -108,10 +121,48 @@ export class VarlinkLink {
         client.end(error);
       },
     });
-    return { client, stream };
+    if (token === undefined) return { client, stream, authenticated: undefined };
+    // It leaves together with the first call.
+    const authenticated = client.call('org.virtstat.Stats.Authenticate', { token });
+    authenticated.catch((error: unknown) => {
+      // What is called next shows the token anew: another may be in the file by then.
+      const reason = this.#refusal(error);
+      this.#forget(connecting);
+      client.end(reason);
+      stream.close(reason);
+    });
+    return { client, stream, authenticated };
+  }
+
+  /** The reason behind an error: a token that was not taken before the call failed. */
+  async #explained(error: unknown, { authenticated }: Connected): Promise<unknown> {
+    if (!isErrorOf(error, 'NotAuthenticated')) return error;
+    // Its answer came before.
+    return this.#refusal(
+      (await authenticated?.then(
+        () => error,
+        (reason: unknown) => reason,
+      )) ?? error,
+    );
+  }
+
+  #refusal(error: unknown): VirtstatError {
+    const options = { cause: error };
+    const advice = this.#options.credentials?.advice ?? 'use a client that can show who it is';
+    if (isErrorOf(error, 'NotAuthenticated')) {
+      return new VirtstatError('AUTHENTICATION_FAILED', `${this.name} does not know who we are; ${advice}`, options);
+    }
+    if (isErrorOf(error, 'AuthenticationFailed')) {
+      return new VirtstatError('AUTHENTICATION_FAILED', `${this.name} does not know our token; ${advice}`, options);
+    }
+    return VirtstatError.from(error, 'INTERNAL', `saying who we are to ${this.name} failed`);
   }
 
   #forget(connecting: Promise<Connected> | undefined): void {
     if (this.#connecting === connecting) this.#connecting = undefined;
   }
+}
+
+function isErrorOf(error: unknown, name: string): boolean {
+  return error instanceof VarlinkError && error.errorName === `org.virtstat.Stats.${name}`;
 }

@@ -10,7 +10,7 @@ import { U64_MAX } from '../../model/u64.ts';
 import { Registry } from '../../registry/registry.ts';
 import { KvmFileSource } from '../kvm-file/kvm-file-source.ts';
 import { openSources } from '../open.ts';
-import { parseVirtstatUri, VirtstatSource } from './source.ts';
+import { VirtstatSource } from './source.ts';
 
 const CAPTURES = new URL('../../../captures/kvm', import.meta.url).pathname;
 
@@ -65,6 +65,7 @@ beforeEach(async () => {
     domains: { current: [], subscribe: () => () => undefined },
     log: { info: () => undefined, warn: () => undefined },
     activated: () => undefined,
+    isToken: () => false,
     readerFor: () => reader,
   });
   uri = `virtstat+unix:${join(folder, 'varlink')}`;
@@ -124,7 +125,10 @@ describe('another virtstatd', () => {
       { items: [], errors: [{ code: 'MONITOR_BUSY', message: 'somebody else is there' }] },
     ]);
     test.failure = undefined;
-    expect(await ask()).toMatchObject([{ items: [{ stats: [{ name: 'large', value: U64_MAX }] }], errors: [] }]);
+    // One that was busy is asked again in the background first.
+    await expect
+      .poll(ask, { timeout: 5000 })
+      .toMatchObject([{ items: [{ stats: [{ name: 'large', value: U64_MAX }] }], errors: [] }]);
     test.failure = new VirtstatError('TIMEOUT', 'too late');
     expect(await ask()).toMatchObject([{ items: [{ stale: { code: 'TIMEOUT', reason: 'too late' } }] }]);
   });
@@ -155,16 +159,10 @@ describe('another virtstatd', () => {
       domains: { current: [], subscribe: () => () => undefined },
       log: { info: () => undefined, warn: () => undefined },
       activated: () => undefined,
+      isToken: () => false,
       readerFor: () => ({ domains: async () => [] }) as unknown as Reader,
     });
     expect([domains, (await source.scan(options)).length]).toEqual([(await local.present()).length, 0]);
     await source.close();
-  });
-});
-
-describe('its address', () => {
-  it('is a path', () => {
-    expect(parseVirtstatUri('virtstat+unix:/run/a b?c')).toEqual({ kind: 'unix', path: '/run/a b?c' });
-    expect(() => parseVirtstatUri('virtstat+unix:')).toThrow(expect.objectContaining({ code: 'URI_INVALID' }));
   });
 });

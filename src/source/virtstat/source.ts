@@ -1,15 +1,15 @@
-import type { StreamAddress } from '../../host/stream.ts';
-import { VirtstatError } from '../../model/errors.ts';
 import type { CallOptions, FoundDomain, Source } from '../../model/provider.ts';
 import type { JsonObject, JsonValue } from '../../protocol/json/json.ts';
 import { decodeDomain } from '../../protocol/varlink/stats/decode.ts';
+import { credentialsOf } from './credentials.ts';
 import { VarlinkLink } from './link.ts';
 import { callStats, RemoteDomain } from './remote-domain.ts';
+import { parseVirtstatUri, type VirtstatAddress } from './uri.ts';
 
-/** The domains of another virtstatd, as far as it lets this user read them. */
+/** The domains of another virtstatd, as far as it lets us read them. */
 export class VirtstatSource implements Source {
   readonly uri: string;
-  readonly #address: StreamAddress;
+  readonly #address: VirtstatAddress;
   readonly #link: VarlinkLink;
   /** By the id that the other virtstatd gives. */
   #domains: ReadonlyMap<string, RemoteDomain> = new Map();
@@ -18,10 +18,10 @@ export class VirtstatSource implements Source {
   constructor(uri: string) {
     this.uri = uri;
     this.#address = parseVirtstatUri(uri);
-    this.#link = new VarlinkLink(this.#address);
+    this.#link = this.#newLink();
   }
 
-  /** @throws what connecting raises, VARLINK_CALL_FAILED, VARLINK_MESSAGE_INVALID */
+  /** @throws what connecting raises, AUTHENTICATION_FAILED, VARLINK_CALL_FAILED, VARLINK_MESSAGE_INVALID */
   async scan(options: CallOptions): Promise<readonly FoundDomain[]> {
     const reply = await callStats(this.#link, 'ListDomains', { brief: true }, options);
     const before = this.#domains;
@@ -40,13 +40,11 @@ export class VirtstatSource implements Source {
   }
 
   #found(remote: ReturnType<typeof decodeDomain>): RemoteDomain {
-    return new RemoteDomain(remote, this.uri, new VarlinkLink(this.#address));
+    return new RemoteDomain(remote, this.uri, this.#newLink());
   }
-}
 
-/** The address in `virtstat+unix:PATH`; the path is taken as it stands. @throws URI_INVALID */
-export function parseVirtstatUri(uri: string): StreamAddress {
-  const [, path] = /^virtstat\+unix:(.+)$/is.exec(uri) ?? [];
-  if (path !== undefined) return { kind: 'unix', path };
-  throw new VirtstatError('URI_INVALID', `${JSON.stringify(uri)} has no path; write virtstat+unix:PATH`);
+  #newLink(): VarlinkLink {
+    const credentials = credentialsOf(this.#address);
+    return new VarlinkLink(this.#address.address, { ...(credentials && { credentials }) });
+  }
 }

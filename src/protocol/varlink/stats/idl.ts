@@ -145,6 +145,12 @@ type DomainSchemas (id: string, name: string, schemas: []StatsSchema, errors: []
 # the samples are stale and the error is why.
 type DomainStats (id: string, name: string, samples: []StatsSample, errors: []Problem)
 
+# Says who calls: from here on, the caller of this connection is whoever holds this token. On a unix
+# socket the kernel says it, and on TCP a client certificate may; who has shown neither may call
+# nothing else but org.varlink.service, and is disconnected after 10 seconds. The call need not be
+# waited for: others may follow at once.
+method Authenticate(token: string) -> ()
+
 # The domains. "domains" has names or uuids; absent: all that the caller may read. With "brief", no
 # virtual machine is asked: "providers" is empty, and state, vcpus and vmm may be absent.
 method ListDomains(domains: ?[]string, brief: ?bool) -> (domains: []DomainListing)
@@ -176,6 +182,12 @@ method Watch(
   intervalMs: int,
   changedOnly: ?bool
 ) -> (domains: []DomainStats)
+
+# No access rule names this token. The connection is closed after the third such.
+error AuthenticationFailed ()
+
+# It is not known who calls: show a client certificate, or call Authenticate.
+error NotAuthenticated ()
 
 # No domain has this name or uuid, or the caller may not read it.
 error DomainNotFound (domain: string)

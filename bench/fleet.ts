@@ -1,0 +1,128 @@
+import { execFileSync } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { childOf, DaemonProcess } from './daemon.ts';
+import { Programs, startOwner, whyNoOwner } from './owner.ts';
+import { cpuNsOf, rssBytesOf } from './process-cost.ts';
+import { type BenchResult, type BenchSkip, median } from './report.ts';
+import { VarlinkReader } from './varlink-reader.ts';
+
+const DOMAINS = 200;
+const VCPUS = 4;
+const NAME = `${DOMAINS} domains of ${VCPUS} vCPUs`;
+const INTERVAL_MS = 1000;
+const IDLE_MS = 10_000;
+const WARM_UP_SWEEPS = 10;
+const MEASURED_SWEEPS = 40;
+/** An hour's, as fast as they come: that takes some minutes. */
+const SWEEPS = 3600;
+/** Memory is looked at this often while they come. */
+const SWEEPS_PER_LOOK = 36;
+
+/** A pid namespace of its own, so that the daemon finds these VMs and no others; what is in it ends with the first process. */
+const APART = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc', '--'] as const;
+
+/**
+ * Two hundred processes with a VM each, found by the daemon itself, under one watch of all vCPUs and all stats at 1 s: CPU and
+ * memory of the daemon, and whether its memory grows over an hour's worth of sweeps.
+ */
+export async function run(): Promise<readonly (BenchResult | BenchSkip)[]> {
+  const reason = whyNoOwner() ?? whyNotApart();
+  if (reason !== undefined) return [{ name: NAME, skipped: reason }];
+  using programs = new Programs();
+  const fleet = await startOwner(programs.compile('fleet'), DOMAINS, VCPUS, APART);
+  try {
+    await using daemon = await DaemonProcess.start({ connect: ['local:'], namespaceOf: childOf(fleet.pid) });
+    return [await discovery(daemon), ...(await watching(daemon)), await growth(daemon)];
+  } finally {
+    await fleet.stop();
+  }
+}
+
+function whyNotApart(): string | undefined {
+  try {
+    execFileSync(APART[0], [...APART.slice(1), 'true'], { stdio: 'ignore' });
+    return undefined;
+  } catch {
+    return 'a pid namespace cannot be made, which needs root';
+  }
+}
+
+/** What the daemon does while nobody reads: it looks for domains. */
+async function discovery(daemon: DaemonProcess): Promise<BenchResult> {
+  await sleep(INTERVAL_MS);
+  const ours = await coreShare(daemon, () => sleep(IDLE_MS));
+  return { name: `${NAME}, nobody reads`, rival: '', unit: '% of a core', ours, ratio: ours, limit: 2 };
+}
+
+async function watching(daemon: DaemonProcess): Promise<readonly BenchResult[]> {
+  const reader = new VarlinkReader(daemon.varlinkPath);
+  try {
+    reader.call('org.virtstat.Stats.Watch', { target: 'vcpu', intervalMs: INTERVAL_MS }, true);
+    checkReply(await reader.reply());
+    for (let sweep = 0; sweep < WARM_UP_SWEEPS; sweep++) await reader.reply();
+    const rssMb: number[] = [];
+    const ours = await coreShare(daemon, async () => {
+      for (let sweep = 0; sweep < MEASURED_SWEEPS; sweep++) {
+        await reader.reply();
+        rssMb.push(rssBytesOf(daemon.pid) / 1e6);
+      }
+    });
+    const memory = Math.max(...rssMb);
+    return [
+      { name: `${NAME}, all stats each second`, rival: '', unit: '% of a core', ours, ratio: ours, limit: 5 },
+      { name: `${NAME}, memory`, rival: '', unit: 'MB', ours: memory, ratio: memory, limit: 200 },
+    ];
+  } finally {
+    reader.close();
+  }
+}
+
+async function growth(daemon: DaemonProcess): Promise<BenchResult> {
+  const reader = new VarlinkReader(daemon.varlinkPath);
+  const rssMb: number[] = [];
+  try {
+    for (let sweep = 0; sweep < SWEEPS; sweep++) {
+      reader.call('org.virtstat.Stats.GetStats', { target: 'vcpu' });
+      await reader.reply();
+      if (sweep % SWEEPS_PER_LOOK === 0) rssMb.push(rssBytesOf(daemon.pid) / 1e6);
+    }
+  } finally {
+    reader.close();
+  }
+  const tenth = rssMb.length / 10;
+  const ours = median(rssMb.slice(-tenth));
+  const theirs = median(rssMb.slice(tenth, 2 * tenth));
+  return {
+    name: `memory after ${SWEEPS} sweeps`,
+    rival: `after ${SWEEPS / 10}`,
+    unit: 'MB',
+    ours,
+    theirs,
+    ratio: ours / theirs,
+    limit: 1.1,
+  };
+}
+
+/** CPU time of the daemon in percent of the time that passed. */
+async function coreShare(daemon: DaemonProcess, during: () => Promise<void>): Promise<number> {
+  const startMs = performance.now();
+  const startNs = cpuNsOf(daemon.pid);
+  await during();
+  return (cpuNsOf(daemon.pid) - startNs) / 1e4 / (performance.now() - startMs);
+}
+
+/** Every vCPU has to be there, read from its file. */
+function checkReply(reply: Buffer): void {
+  const { parameters } = JSON.parse(reply.toString('utf8', 0, reply.length - 1)) as Reply;
+  const samples = parameters.domains.flatMap((domain) => domain.samples);
+  const files = samples.filter(({ via, stats }) => via === 'kvm-file' && stats.length > 0).length;
+  if (files !== DOMAINS * VCPUS) throw new Error(`${files} vCPUs were read instead of ${DOMAINS * VCPUS}`);
+}
+
+interface Reply {
+  readonly parameters: {
+    readonly domains: readonly {
+      readonly samples: readonly { readonly via: string; readonly stats: readonly unknown[] }[];
+    }[];
+  };
+}

@@ -1,0 +1,43 @@
+import type { TlsOffer } from '../face/face.ts';
+import type { HostPort } from '../host/tls-listener.ts';
+import { readTlsMaterial, type TlsMaterial, type TlsServerFiles } from '../host/tls-material.ts';
+import { VirtstatError } from '../model/errors.ts';
+
+/** Certificate, key and authorities as they are in their files, read again at every reload. */
+export class TlsFeed implements TlsOffer {
+  readonly addresses: readonly HostPort[];
+  readonly #listeners = new Set<(material: TlsMaterial) => void>();
+  #material: TlsMaterial;
+
+  private constructor(addresses: readonly HostPort[], material: TlsMaterial) {
+    this.addresses = addresses;
+    this.#material = material;
+  }
+
+  /** @throws TLS_FAILED where the files are of no use */
+  static async open(addresses: readonly HostPort[], files: TlsServerFiles): Promise<TlsFeed> {
+    return new TlsFeed(addresses, await read(files));
+  }
+
+  get material(): TlsMaterial {
+    return this.#material;
+  }
+
+  subscribe(onChange: (material: TlsMaterial) => void): () => void {
+    this.#listeners.add(onChange);
+    return () => void this.#listeners.delete(onChange);
+  }
+
+  /** Reads the files again, for connections that come from then on. @throws TLS_FAILED: nothing has changed then */
+  async reload(files: TlsServerFiles): Promise<void> {
+    this.#material = await read(files);
+    for (const listener of this.#listeners) listener(this.#material);
+  }
+}
+
+async function read(files: TlsServerFiles): Promise<TlsMaterial> {
+  const outcome = await readTlsMaterial(files, new AbortController().signal);
+  if ('material' in outcome) return outcome.material;
+  const reasons = outcome.problems.map(({ reason }) => reason).join('; ');
+  throw new VirtstatError('TLS_FAILED', `TLS cannot be offered: ${reasons}`);
+}

@@ -1,0 +1,293 @@
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { LAB } from './folder.js';
+import { hasKvm } from './qemu.ts';
+
+const START_LIMIT_MS = 20_000;
+const VIRSH_LIMIT_MS = 60_000;
+const STOP_LIMIT_MS = 5_000;
+/** libvirt's driver for QEMU; without it libvirtd starts, and has no domains. */
+const DRIVER = '/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so';
+
+/** What libvirtd takes for its own, and the folder of the lab that lies over each in its mount namespace. */
+const FOLDERS = {
+  etc: '/etc/libvirt',
+  lib: '/var/lib/libvirt',
+  log: '/var/log/libvirt',
+  cache: '/var/cache/libvirt',
+  run: '/run/libvirt',
+} as const;
+
+/** A domain of the tests. */
+export interface LibvirtDomain {
+  readonly name: string;
+  readonly uuid: string;
+  /** A second monitor of QEMU's, beside libvirt's own. */
+  readonly qmpPath: string;
+}
+
+/** How a domain is to be. */
+export interface LibvirtDomainOptions {
+  readonly name: string;
+  /** 2 if absent. */
+  readonly vcpus?: number;
+  /** 32 if absent. */
+  readonly memoryMib?: number;
+  /** Sizes of its disks in MiB, qcow2 files on virtio; two of 16 if absent. */
+  readonly disksMib?: readonly number[];
+  /** Name of its tap device, made by libvirt; none if absent. */
+  readonly tap?: string;
+  /** Number of I/O threads, the first of which serves the first disk; none if absent. */
+  readonly iothreads?: number;
+  /** True: the vCPUs do not start. */
+  readonly paused?: boolean;
+  /** A file with a boot sector, which becomes the first disk's content. */
+  readonly bootSector?: string;
+  /** Seconds between questions to the balloon driver; 0 if absent: none. */
+  readonly balloonPeriod?: number;
+}
+
+/** A libvirtd of the tests. */
+export interface LibvirtLab extends AsyncDisposable {
+  /** Process id of the daemon, on this machine. */
+  readonly pid: number;
+  readonly folder: string;
+  /** URI of the socket with all rights. */
+  readonly uri: string;
+  /** URI of the read-only socket. */
+  readonly readOnlyUri: string;
+  /** Defines and starts a domain. */
+  start(options: LibvirtDomainOptions): Promise<LibvirtDomain>;
+  /** Process id of a running domain's QEMU. */
+  pidOf(domain: LibvirtDomain): number;
+  /** What virsh prints. */
+  virsh(...args: readonly string[]): Promise<string>;
+  /** Ends all domains and the daemon. May be called again. */
+  stop(): Promise<void>;
+}
+
+/** Why no libvirtd can be started here, or undefined where one can: the reason to skip with. */
+export function whyNoLibvirt(): string | undefined {
+  if (process.getuid?.() !== 0) return 'a libvirtd of the tests needs root';
+  for (const file of ['/usr/sbin/libvirtd', '/usr/bin/virsh', '/usr/bin/qemu-img', DRIVER]) {
+    if (!existsSync(file)) return `${file} is not installed`;
+  }
+  return undefined;
+}
+
+/** Starts a libvirtd that has this machine's folders for itself: a libvirt of the machine's own stays as it is. */
+export async function startLibvirt(): Promise<LibvirtLab> {
+  makeAccounts();
+  mkdirSync(LAB, { recursive: true });
+  const folder = mkdtempSync(join(LAB, 'lv-'));
+  for (const [name, path] of Object.entries(FOLDERS)) {
+    mkdirSync(join(folder, name));
+    mkdirSync(path, { recursive: true });
+  }
+  writeConfiguration(folder);
+  // What is mounted goes with the daemon's mount namespace, and the daemon with this process.
+  const binds = Object.entries(FOLDERS).map(([name, path]) => `mount --bind "${folder}/${name}" "${path}"`);
+  const script = `${binds.join('; ')}; exec libvirtd --config "${folder}/etc/libvirtd.conf" --pid-file "${folder}/libvirtd.pid"`;
+  const args = [
+    '--pdeathsig',
+    'KILL',
+    '--',
+    'unshare',
+    '--mount',
+    '--propagation',
+    'private',
+    '--',
+    'sh',
+    '-ec',
+    script,
+  ];
+  const child = spawn('setpriv', args, { stdio: ['ignore', 'ignore', 'ignore'] });
+  const lab = new Lab(folder, child);
+  try {
+    await lab.ready();
+    return lab;
+  } catch (error) {
+    await lab.stop();
+    throw error;
+  }
+}
+
+class Lab implements LibvirtLab {
+  readonly folder: string;
+  readonly uri: string;
+  readonly readOnlyUri: string;
+  readonly #child: ChildProcess;
+  readonly #names = new Set<string>();
+  #stopping: Promise<void> | undefined;
+  readonly #onExit = (): void => this.#killDomains();
+
+  constructor(folder: string, child: ChildProcess) {
+    this.folder = folder;
+    this.#child = child;
+    this.uri = `qemu+unix:///system?socket=${folder}/run/libvirt-sock`;
+    this.readOnlyUri = `${this.uri}-ro`;
+    process.on('exit', this.#onExit);
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  async ready(): Promise<void> {
+    const deadlineMs = performance.now() + START_LIMIT_MS;
+    for (;;) {
+      try {
+        await this.virsh('list');
+        return;
+      } catch (error) {
+        const lost = this.#child.exitCode !== null;
+        if (lost || performance.now() > deadlineMs) {
+          throw new Error(
+            `libvirtd ${lost ? 'ended' : 'does not answer'}: ${lastLine(`${this.folder}/log/libvirtd.log`)}`,
+            {
+              cause: error,
+            },
+          );
+        }
+      }
+      await sleep(100);
+    }
+  }
+
+  async start(options: LibvirtDomainOptions): Promise<LibvirtDomain> {
+    const { name, disksMib = [16, 16], bootSector, paused } = options;
+    const qmpPath = join(this.folder, `${name}.qmp`);
+    for (const [index, sizeMib] of disksMib.entries()) {
+      const image = this.#image(name, index);
+      const args = bootSector !== undefined && index === 0 ? ['convert', '-O', 'qcow2', bootSector, image] : undefined;
+      execFileSync('qemu-img', args ?? ['create', '-q', '-f', 'qcow2', image, `${sizeMib}M`], { stdio: 'ignore' });
+    }
+    const uuid = crypto.randomUUID();
+    const path = join(this.folder, `${name}.xml`);
+    writeFileSync(path, this.#xml(options, uuid, qmpPath, disksMib.length));
+    this.#names.add(name);
+    await this.virsh('create', path, ...(paused === true ? ['--paused'] : []));
+    return { name, uuid, qmpPath };
+  }
+
+  pidOf({ name }: LibvirtDomain): number {
+    return Number(readFileSync(`${this.folder}/run/qemu/${name}.pid`, 'utf8'));
+  }
+
+  async virsh(...args: readonly string[]): Promise<string> {
+    const { stdout } = await promisify(execFile)('virsh', ['-q', '-c', this.uri, ...args], {
+      timeout: VIRSH_LIMIT_MS,
+      maxBuffer: 1 << 26,
+      env: { ...process.env, LC_ALL: 'C.UTF-8' },
+    });
+    return stdout;
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #stop(): Promise<void> {
+    // Ended one by one by libvirt each would take as long as init takes to notice.
+    this.#killDomains();
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const ended = new Promise((resolve) => this.#child.once('exit', resolve));
+      this.#child.kill('SIGTERM');
+      const hard = setTimeout(() => this.#child.kill('SIGKILL'), STOP_LIMIT_MS);
+      await ended;
+      clearTimeout(hard);
+    }
+    process.off('exit', this.#onExit);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** By the pid files that libvirt wrote, as far as each still means the QEMU of this lab. */
+  #killDomains(): void {
+    const folder = join(this.folder, 'run/qemu');
+    if (!existsSync(folder)) return;
+    for (const file of readdirSync(folder).filter((name) => name.endsWith('.pid'))) {
+      const pid = Number(readFileSync(join(folder, file), 'utf8'));
+      if (commandLine(pid).includes(this.folder)) process.kill(pid, 'SIGKILL');
+    }
+  }
+
+  #image(name: string, index: number): string {
+    return join(this.folder, `${name}-${index}.qcow2`);
+  }
+
+  #xml(options: LibvirtDomainOptions, uuid: string, qmpPath: string, diskCount: number): string {
+    const { name, vcpus = 2, memoryMib = 32, tap, iothreads = 0, balloonPeriod = 0 } = options;
+    const disks = Array.from({ length: diskCount }, (_, index) => {
+      const thread = index === 0 && iothreads > 0 ? " iothread='1'" : '';
+      return `<disk type='file' device='disk'><driver name='qemu' type='qcow2'${thread}/>
+        <source file='${this.#image(name, index)}'/><target dev='vd${'abcdefgh'[index]}' bus='virtio'/></disk>`;
+    });
+    const nic = `<interface type='ethernet'><target dev='${tap}'/><model type='virtio'/></interface>`;
+    const period = balloonPeriod > 0 ? `<stats period='${balloonPeriod}'/>` : '';
+    return `<domain type='${hasKvm() ? 'kvm' : 'qemu'}' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+      <name>${name}</name><uuid>${uuid}</uuid><memory unit='MiB'>${memoryMib}</memory><vcpu>${vcpus}</vcpu>
+      ${iothreads > 0 ? `<iothreads>${iothreads}</iothreads>` : ''}
+      <os><type arch='x86_64' machine='pc'>hvm</type></os><features><acpi/></features>
+      <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>${disks.join('')}${tap === undefined ? '' : nic}
+        <memballoon model='virtio'>${period}</memballoon></devices>
+      <qemu:commandline><qemu:arg value='-qmp'/><qemu:arg value='unix:${qmpPath},server=on,wait=off'/></qemu:commandline>
+    </domain>`;
+  }
+}
+
+/** The QEMU driver of libvirt refuses to start without its user; Debian's package that makes it would bring systemd. */
+function makeAccounts(): void {
+  const isThere = (database: string, name: string): boolean => {
+    try {
+      execFileSync('getent', [database, name], { stdio: 'ignore' });
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  for (const group of ['kvm', 'libvirt', 'libvirt-qemu']) {
+    if (!isThere('group', group)) execFileSync('groupadd', ['--system', group]);
+  }
+  if (isThere('passwd', 'libvirt-qemu')) return;
+  const home = ['-d', '/var/lib/libvirt', '-M', '-s', '/usr/sbin/nologin'];
+  execFileSync('useradd', ['--system', '-g', 'kvm', '-G', 'libvirt-qemu', ...home, 'libvirt-qemu']);
+}
+
+/** No polkit, no virtlogd, no namespaces of a domain's own, no ownership kept: none of it is there on a lab machine. */
+function writeConfiguration(folder: string): void {
+  const daemon = {
+    unix_sock_group: 'root',
+    unix_sock_ro_perms: '0777',
+    unix_sock_rw_perms: '0770',
+    auth_unix_ro: 'none',
+    auth_unix_rw: 'none',
+    log_outputs: `3:file:${folder}/log/libvirtd.log`,
+  };
+  const driver = { user: 'root', group: 'root', security_driver: 'none', stdio_handler: 'file' };
+  const lines = (settings: Readonly<Record<string, string>>): string =>
+    Object.entries(settings)
+      .map(([key, value]) => `${key} = "${value}"\n`)
+      .join('');
+  writeFileSync(`${folder}/etc/libvirtd.conf`, lines(daemon));
+  writeFileSync(`${folder}/etc/qemu.conf`, `${lines(driver)}namespaces = []\nremember_owner = 0\n`);
+}
+
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1');
+  } catch {
+    return '';
+  }
+}
+
+function lastLine(path: string): string {
+  return existsSync(path) ? (readFileSync(path, 'utf8').trim().split('\n').at(-1) ?? '') : 'it wrote no log';
+}
