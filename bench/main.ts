@@ -7,7 +7,9 @@ import { heading, isPassed, line, type Run } from './report.ts';
 const MODULES: Readonly<Record<string, () => Promise<{ readonly run: Run }>>> = {
   sampler: () => import('./sampler.ts'),
   'one-vm': () => import('./one-vm.ts'),
+  process: () => import('./process.ts'),
   json: () => import('./json.ts'),
+  'libvirt-decode': () => import('./libvirt-decode.ts'),
   startup: () => import('./startup.ts'),
   sweep: () => import('./sweep.ts'),
   'qmp-face': () => import('./qmp-face.ts'),

@@ -36,12 +36,17 @@ export function whyNoOwner(): string | undefined {
   } catch {
     return '/dev/kvm cannot be opened';
   }
+  return whyNoCompiler();
+}
+
+/** Why C programs cannot be compiled here; undefined where they can. */
+export function whyNoCompiler(): string | undefined {
   try {
     execFileSync('gcc', ['--version'], { stdio: 'ignore' });
+    return undefined;
   } catch {
     return 'there is no C compiler (gcc)';
   }
-  return undefined;
 }
 
 /**

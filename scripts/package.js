@@ -12,7 +12,14 @@ const NPM_LIMIT_MS = 180_000;
 const RUN_LIMIT_MS = 20_000;
 
 /** The public entries, as those who use them name them. */
-const ENTRIES = ['virtstat', 'virtstat/kvm', 'virtstat/libvirt', 'virtstat/qmp', 'virtstat/testing', 'virtstat/varlink'];
+const ENTRIES = [
+  'virtstat',
+  'virtstat/kvm',
+  'virtstat/libvirt',
+  'virtstat/qmp',
+  'virtstat/testing',
+  'virtstat/varlink',
+];
 
 await endWith(async () => {
   const [folder] = process.argv.slice(2);

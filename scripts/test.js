@@ -4,6 +4,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { makeLinuxGuest } from '../test/lab/linux-guest.js';
 import { makeNewerQemu } from '../test/lab/newer-qemu.js';
 import { buildWhereStale } from './steps/build.js';
 import { installDebianPackages, missingPackages } from './steps/debian.js';
@@ -36,6 +37,7 @@ async function prepareMachine() {
     if (missing.length > 0) await installDebianPackages(missing.map(([, name]) => name));
   });
   await attempt(makeNewerQemu);
+  await attempt(makeLinuxGuest);
 }
 
 /**

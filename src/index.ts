@@ -16,7 +16,7 @@
 export type { Availability, Domain, Vmm } from './model/domain.ts';
 export { ERROR_CODES, type ErrorCode, VirtstatError } from './model/errors.ts';
 export type { ProviderFilter, StatsFilter } from './model/filter.ts';
-export { type Bucket, bucketBounds, percentile, totalCount } from './model/histogram.ts';
+export { type Bucket, boundariesOf, bucketBounds, percentile, totalCount } from './model/histogram.ts';
 export type {
   CallOptions,
   FoundDomain,

@@ -23,7 +23,7 @@ export { LibvirtError, type NetworkReference, type RemoteError } from './protoco
 export { MAX_MESSAGE_BYTES } from './protocol/libvirt/message.ts';
 export { type OpeningOptions, openDriver } from './protocol/libvirt/opening.ts';
 export * from './protocol/libvirt/procedures.ts';
-export type { SaslCredentials } from './protocol/libvirt/sasl.ts';
+export type { SaslCredentials } from './protocol/libvirt/sasl-mechanism.ts';
 export {
   LibvirtSession,
   type LibvirtSessionOptions,

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -13,6 +13,7 @@ import { freePort, ListeningSocket } from './lab/listening-socket.ts';
 import { startQemu, whyNoVm } from './lab/qemu.ts';
 import { RawQmp } from './lab/qmp.ts';
 
+const BIN = fileURLToPath(new URL('../bin/virtstatd.cjs', import.meta.url));
 const CAPTURES = `kvm+file:${fileURLToPath(new URL('../captures/kvm', import.meta.url))}`;
 const CROWD_UID = 4242;
 const CROWD = 10_000;
@@ -44,6 +45,25 @@ describe('a socket of the service manager', () => {
       expect(await daemon.end('SIGTERM')).toBe(0);
       expect(statSync(path).mode & 0o777).toBe(0o622);
       expect(existsSync(join(runtimeDir, 'varlink'))).toBe(false);
+    }
+  });
+
+  it('comes from systemd with its name', async (context) => {
+    const tool = 'systemd-socket-activate';
+    if (spawnSync(tool, ['--version']).status !== 0) return context.skip(`${tool} is not installed`);
+    const path = join(folder, 'by-systemd');
+    const daemon = [process.execPath, BIN, '-c', CAPTURES, '--runtime-dir', runtimeDir];
+    const child = spawn(tool, ['--listen', path, '--fdname', 'varlink', ...daemon], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    try {
+      await expect.poll(() => existsSync(path), { timeout: 15_000 }).toBe(true);
+      expect(await virtstatJson('-c', `virtstat+unix:${path}`, 'list')).toHaveLength(3);
+      expect(existsSync(join(runtimeDir, 'varlink'))).toBe(false);
+    } finally {
+      const closed = once(child, 'close');
+      child.kill('SIGTERM');
+      await closed;
     }
   });
 

@@ -27,6 +27,7 @@ import { StatsFile } from '../src/source/kvm/stats-file.ts';
 import { openStatsFiles } from '../src/source/kvm/vmm-files.ts';
 import { LocalDomain } from '../src/source/local/local-domain.ts';
 import { LocalFiles } from '../src/source/local/local-files.ts';
+import { Threads } from '../src/source/local/threads.ts';
 import type { CpuIdentity } from '../src/source/local/vcpu-paths.ts';
 import { FakeMonitor } from '../src/testing/fake-monitor.ts';
 
@@ -259,7 +260,17 @@ describe('the paths of vCPUs', () => {
   async function open(): Promise<{ files: LocalFiles; paths: () => Promise<unknown> }> {
     const { pid } = await own(1, VCPUS);
     vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
-    const files = new LocalFiles(pid, { cpus: () => cpus(), hasExited: () => false });
+    const threads = new Threads(pid, {
+      procRoot: '/proc',
+      name: 'own',
+      cpus: () => cpus(),
+      iothreads: async () => [],
+      filed: () => [],
+    });
+    const files = new LocalFiles(pid, {
+      pathsOf: (vcpus, options) => threads.pathsOf(vcpus, options),
+      hasExited: () => false,
+    });
     onTestFinished(() => {
       files.close();
       vi.restoreAllMocks();

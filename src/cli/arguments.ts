@@ -32,6 +32,16 @@ export function parseInterval(text: string): number {
   throw new InvalidArgumentError(`It must be a number of seconds, at least ${MIN_INTERVAL_MS / 1000}.`);
 }
 
+/** The longest interval of polling, in seconds: a day. Longer ones would be mistakes. */
+export const MAX_POLLING_SECONDS = 86_400;
+
+/** How often a guest is asked, whole seconds, 1 to {@link MAX_POLLING_SECONDS}. */
+export function parsePolling(text: string): number {
+  const seconds = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (seconds >= 1 && seconds <= MAX_POLLING_SECONDS) return seconds;
+  throw new InvalidArgumentError(`It must be a whole number of seconds, 1 to ${MAX_POLLING_SECONDS}.`);
+}
+
 /** The index of a vCPU. */
 export function parseIndex(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);

@@ -1,5 +1,5 @@
 import { CONFIG_KEYS } from '../daemon/config/keys.ts';
-import { collect, parseIndex, parseInterval, parseMilliseconds, SHELLS } from './arguments.ts';
+import { collect, parseIndex, parseInterval, parseMilliseconds, parsePolling, SHELLS } from './arguments.ts';
 import { type AnyCommand, Argument, Command, CommanderError, Option } from './commander.ts';
 import { VM_KINDS } from './demo/choose.ts';
 import { FLAG_OPTIONS, STATS_OPTIONS } from './domstats-options.ts';
@@ -19,6 +19,7 @@ const VERBS: Readonly<Record<string, (program: AnyCommand, finish: Finish) => vo
   query: addQuery,
   info: addInfo,
   domstats: addDomStats,
+  'guest-memory': addGuestMemory,
   monitor: addMonitor,
   serve: addServe,
   demo: addDemo,
@@ -174,6 +175,29 @@ function addDomStats(program: AnyCommand, finish: Finish): void {
       });
       const names = new Set(given.map(({ name }) => name));
       finish(await run({ ...command.optsWithGlobals(), domains: [...domains, ...domain], given: names }));
+    });
+}
+
+function addGuestMemory(program: AnyCommand, finish: Finish): void {
+  program
+    .command('guest-memory')
+    .description('show what guests report of their memory and, where they do not, why')
+    .option('--poll <seconds>', 'have guests asked that nobody asks yet, while the command runs', parsePolling)
+    .option('--domain <domain>', DOMAIN_HELP, collect)
+    .option('--watch [seconds]', 'again and again, every second or as often as given', parseInterval)
+    .option('--json', `${JSON_HELP}; with --watch one for each sweep, on a line of its own`)
+    .addHelpText('after', examples('virtstat guest-memory', 'virtstat guest-memory --poll 2 --watch --domain web-1'))
+    .action(async (options, command) => {
+      const { guestMemory } = await import('./verbs/guest-memory.ts');
+      const { watch, ...others } = options;
+      const intervalMs = typeof watch === 'number' ? watch : undefined;
+      finish(
+        await guestMemory({
+          ...others,
+          ...command.optsWithGlobals(),
+          ...(intervalMs !== undefined && { intervalMs }),
+        }),
+      );
     });
 }
 

@@ -47,3 +47,15 @@ describe('the growth of samples', () => {
     expect(book.covers([answer('c', 1n, {})])).toBe(true);
   });
 });
+
+describe('a book of schemas', () => {
+  it('covers what has a descriptor for each of its values, also after a new one', () => {
+    const told = answer('a', 0n, { x: 1n });
+    const book = new SchemaBook();
+    expect(book.covers([told])).toBe(false);
+    book.add([{ domain: told.domain, items: [schema], errors: [] }]);
+    expect(book.covers([told])).toBe(true);
+    const more = told.items.map((sample) => ({ ...sample, stats: [...sample.stats, { name: 'new', value: 1n }] }));
+    expect(book.covers([{ ...told, items: more }])).toBe(false);
+  });
+});

@@ -26,9 +26,14 @@ export class SchemaBook {
     }
   }
 
-  /** True where every sample has a schema. */
+  /** True where every value has its descriptor. */
   covers(answers: readonly SampleAnswer[]): boolean {
-    return answers.every(({ domain, items }) => items.every((sample) => this.#byKey.has(keyOf(domain, sample))));
+    return answers.every(({ domain, items }) =>
+      items.every((sample) => {
+        const descriptors = this.#byKey.get(keyOf(domain, sample));
+        return descriptors !== undefined && sample.stats.every(({ name }) => descriptors.has(name));
+      }),
+    );
   }
 
   /** The descriptors of the sample's stats; empty where no schema is known. */

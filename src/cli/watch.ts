@@ -1,5 +1,5 @@
 import type { StatsFilter } from '../model/filter.ts';
-import type { SampleAnswer, SchemaAnswer } from '../registry/answer.ts';
+import type { DomainAnswer, SchemaAnswer } from '../registry/answer.ts';
 import type { WatchOptions } from '../registry/registry.ts';
 import { EXIT, type ExitStatus } from './exit.ts';
 import type { Frame } from './live/frames.tsx';
@@ -10,6 +10,7 @@ import { printable } from './render/text.ts';
 import { GrowthTracker, SchemaBook } from './schema-book.ts';
 import { warnErrors } from './select.ts';
 import type { Session } from './session.ts';
+import type { Paint } from './terminal.ts';
 
 /** How a watch shows what it gets. */
 export interface WatchQueryOptions extends WatchOptions {
@@ -28,11 +29,28 @@ export async function watchQuery(
   filter: StatsFilter,
   options: WatchQueryOptions,
 ): Promise<ExitStatus> {
-  const { terminal } = session;
-  if (options.json || !terminal.isInteractive) {
+  return showSweeps(session, options, (signal) => sweeps(session, filter, { ...options, ...(signal && { signal }) }));
+}
+
+/** What one sweep shows, and what went wrong in it. */
+export interface Sweep {
+  readonly text: string;
+  readonly answers: readonly DomainAnswer<unknown>[];
+}
+
+/**
+ * Shows sweeps until their signal fires: as JSON, or where nobody looks, one behind the other; on a terminal drawn again in
+ * place. `sweep` is given the signal that ends it earlier than its own.
+ */
+export async function showSweeps(
+  { terminal }: Session,
+  { json, signal: until }: { readonly json: boolean; readonly signal?: AbortSignal },
+  sweep: (signal?: AbortSignal) => AsyncIterable<Sweep>,
+): Promise<ExitStatus> {
+  if (json || !terminal.isInteractive) {
     let isFirst = true;
-    for await (const { text, answers } of sweeps(session, filter, options)) {
-      terminal.out(options.json || isFirst ? text : `\n${text}`);
+    for await (const { text, answers } of sweep()) {
+      terminal.out(json || isFirst ? text : `\n${text}`);
       warnErrors(answers, terminal);
       isFirst = false;
     }
@@ -40,15 +58,10 @@ export async function watchQuery(
   }
   const { showFrames } = await import('./live/frames.tsx');
   const stop = new AbortController();
-  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
-  const frames = screens(session, filter, { ...options, signal });
+  const signal = until === undefined ? stop.signal : AbortSignal.any([until, stop.signal]);
+  const frames = screens(sweep(signal), terminal.paint);
   await showFrames(frames, { signal, quit: () => stop.abort(), alternateScreen: false });
   return EXIT.done;
-}
-
-interface Sweep {
-  readonly text: string;
-  readonly answers: readonly SampleAnswer[];
 }
 
 async function* sweeps(
@@ -72,10 +85,10 @@ async function* sweeps(
 }
 
 /** The sweeps as whole screens: what went wrong stands first, so that long values do not push it out of sight. */
-async function* screens(session: Session, filter: StatsFilter, options: WatchQueryOptions): AsyncGenerator<Frame> {
-  for await (const { text, answers } of sweeps(session, filter, options)) {
+async function* screens(sweeps: AsyncIterable<Sweep>, paint: Paint): AsyncGenerator<Frame> {
+  for await (const { text, answers } of sweeps) {
     const problems = answers.flatMap(({ domain, errors }) =>
-      errors.map(({ message }) => session.terminal.paint('red', printable(`${domain.name}: ${message}`))),
+      errors.map(({ message }) => paint('red', printable(`${domain.name}: ${message}`))),
     );
     const lines = [...problems, ...text.trimEnd().split('\n')];
     yield ({ rows }) =>

@@ -80,8 +80,7 @@ function compile({ users, groups, certificates, tokens, domains, providers }: Ac
           return keys.has(`sha256:${caller.sha256}`);
       }
     },
-    covers: ({ name, uuid }) =>
-      patterns.some((pattern) => pattern.fits(name) || (uuid !== undefined && pattern.uuid === uuid.toLowerCase())),
+    covers: (domain) => patterns.some((pattern) => pattern.covers(domain)),
   };
 }
 
@@ -90,14 +89,18 @@ function isName(commonName: string): boolean {
   return !commonName.startsWith('sha256:');
 }
 
-interface DomainPattern {
-  readonly uuid: string;
-  fits(name: string): boolean;
+/** What a rule says of domains, ready to be compared. */
+export interface DomainPattern {
+  covers(domain: Pick<Domain, 'name' | 'uuid'>): boolean;
 }
 
-/** Uuids are compared whole; only names are matched by patterns, since a VM cannot choose another's uuid by luck. */
-function patternOf(pattern: string): DomainPattern {
-  return { uuid: pattern.toLowerCase(), fits: (name) => isMatch(name, pattern) };
+/**
+ * A name, a uuid, or a pattern with `*` and `?`. Uuids are compared whole; only names are matched by patterns, since a VM cannot
+ * choose another's uuid by luck.
+ */
+export function patternOf(pattern: string): DomainPattern {
+  const wanted = pattern.toLowerCase();
+  return { covers: ({ name, uuid }) => isMatch(name, pattern) || uuid?.toLowerCase() === wanted };
 }
 
 /**

@@ -1,4 +1,4 @@
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Caller, Face, FaceContext } from '../face/face.ts';
 import { VirtstatError } from '../model/errors.ts';
 import type { Registry } from '../registry/registry.ts';
+import { TestAuthority, whyNoCertificates } from '../testing/certificates.ts';
 import type { Config } from './config/config.ts';
 import { Daemon } from './daemon.ts';
 import type { Log } from './log.ts';
@@ -64,6 +65,7 @@ function config(part: Partial<Config> = {}): Config {
     tlsAddresses: [],
     logLevel: 'info',
     access: [],
+    balloon: [],
     ...part,
   };
 }
@@ -179,6 +181,30 @@ describe('Daemon', () => {
     );
     expect(daemon.states.all).toHaveLength(1);
     await daemon.stop();
+  });
+
+  it('reads the files of TLS at each reload, and keeps what it has where they are broken', async (context) => {
+    if (whyNoCertificates() !== undefined) context.skip(whyNoCertificates());
+    const face = new TestFace('test');
+    const { certFile, keyFile } = new TestAuthority(folder).issue('server', 'serverAuth');
+    const part = { tlsAddresses: [{ host: '127.0.0.1', port: 1 }], tlsFiles: { certFile, keyFile } };
+    const { daemon } = await started([face], part);
+    const tls = face.context?.tls;
+    const given: unknown[] = [];
+    const unsubscribe = tls?.subscribe((material) => given.push(material));
+    await daemon.reload(config(part));
+    expect(given).toEqual([{ cert: readFileSync(certFile), key: readFileSync(keyFile) }]);
+    const broken = config({ ...part, tlsFiles: { certFile, keyFile: certFile }, logLevel: 'error' });
+    await expect(daemon.reload(broken)).rejects.toMatchObject({ code: 'TLS_FAILED' });
+    expect([given.length, tls?.material, level]).toEqual([1, given[0], 'info']);
+    unsubscribe?.();
+    await daemon.reload(config({ ...part, tlsAddresses: [] }));
+    expect(lines.at(-2)).toEqual({ key: 'tlsAddresses', msg: 'this key takes a restart; the old value stays' });
+    await daemon.reload(config());
+    expect(lines.map(({ key }) => key).slice(-3, -1)).toEqual(['tlsAddresses', 'tlsFiles']);
+    expect([given.length, face.context?.isToken('ab'.repeat(32))]).toEqual([1, false]);
+    await daemon.stop();
+    await expect(started([], broken)).rejects.toMatchObject({ code: 'TLS_FAILED' });
   });
 
   it('says what takes a restart, and remembers that it was not done', async () => {

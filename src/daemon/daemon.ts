@@ -5,6 +5,8 @@ import { VirtstatError } from '../model/errors.ts';
 import { Registry } from '../registry/registry.ts';
 import { openSources } from '../source/open.ts';
 import { Access } from './access.ts';
+import { BalloonJournal } from './balloon-journal.ts';
+import { DaemonPolling } from './balloon-polling.ts';
 import type { Config } from './config/config.ts';
 import { DomainStates } from './domain-states.ts';
 import { DomainWatch } from './domain-watch.ts';
@@ -47,6 +49,7 @@ export class Daemon {
   readonly #watch: DomainWatch;
   readonly #refusals: Refusals;
   readonly #tls: TlsFeed | undefined;
+  readonly #polling: DaemonPolling;
   /** What became of every domain that is there. */
   readonly states: DomainStates;
   #config: Config;
@@ -75,6 +78,12 @@ export class Daemon {
       onCome: (domain) => this.states.add(domain),
       onGo: (domain) => this.states.remove(domain),
     });
+    this.#polling = new DaemonPolling({
+      domains: this.#watch,
+      pollingOf: (id) => registry.balloonPollingOf(id),
+      journal: BalloonJournal.open(config.runtimeDir, (reason) => log.warn({ reason }, 'a journal is not believed')),
+      log,
+    });
   }
 
   /**
@@ -93,6 +102,7 @@ export class Daemon {
       const untaken = new Set(activated.keys());
       await Promise.all(daemon.#faces.map((face) => daemon.#listen(face, activated, untaken)));
       for (const name of untaken) log.warn({ socket: name }, 'no face takes this socket of the service manager');
+      daemon.#polling.configure(config.balloon);
       return daemon;
     } catch (error) {
       await daemon.stop();
@@ -113,14 +123,16 @@ export class Daemon {
   async reload(config: Config): Promise<void> {
     const before = this.#config;
     // Also where the configuration says the same: the files may be new.
-    if (this.#tls !== undefined && config.tlsFiles !== undefined) await this.#tls.reload(config.tlsFiles);
+    const applyTls = config.tlsFiles && (await this.#tls?.reread(config.tlsFiles));
     const isOther = (key: keyof Config): boolean => !isSame(before[key], config[key]);
     if (isOther('connect') || isOther('timeoutMs')) await this.#reconnect(config);
+    applyTls?.();
     this.#log.setLevel(config.logLevel);
     if (isOther('access')) {
       this.#access = new Access(config.access, this.#ownUid);
       this.#refusals.forget();
     }
+    if (isOther('balloon')) this.#polling.configure(config.balloon);
     if (isOther('discoveryIntervalMs')) this.#watch.intervalMs = config.discoveryIntervalMs;
     const hadTls = this.#tls !== undefined;
     const unchangeable =
@@ -129,7 +141,7 @@ export class Daemon {
       if (isOther(key)) this.#log.warn({ key }, 'this key takes a restart; the old value stays');
     }
     const changed = (Object.keys(config) as (keyof Config)[]).filter(isOther);
-    this.#config = { ...config, ...Object.fromEntries(NEED_RESTART.map((key) => [key, before[key]])) };
+    this.#config = { ...config, ...Object.fromEntries(unchangeable.map((key) => [key, before[key]])) };
     this.#log.info({ changed }, 'reloaded the configuration');
   }
 
@@ -150,6 +162,7 @@ export class Daemon {
         }
       }),
     );
+    await this.#polling.stop();
     // Closing the registry ends the look that may be under way.
     await this.#registry.close();
     await this.#watch.stop();
@@ -161,6 +174,7 @@ export class Daemon {
     const known = new Map(this.#registry.sources.map((source) => [source.uri, source]));
     const opened = await openSources(connect);
     const kept = opened.map((source) => known.get(source.uri) ?? source);
+    await this.#polling.leave(new Set([...known.keys()].filter((uri) => !kept.some((source) => source.uri === uri))));
     await this.#registry.reconfigure(kept, { deadlineMs: timeoutMs });
     // One that is there already was opened, but has read nothing.
     await Promise.allSettled(opened.filter((source) => !kept.includes(source)).map((source) => source.close()));

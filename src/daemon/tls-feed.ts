@@ -28,10 +28,13 @@ export class TlsFeed implements TlsOffer {
     return () => void this.#listeners.delete(onChange);
   }
 
-  /** Reads the files again, for connections that come from then on. @throws TLS_FAILED: nothing has changed then */
-  async reload(files: TlsServerFiles): Promise<void> {
-    this.#material = await read(files);
-    for (const listener of this.#listeners) listener(this.#material);
+  /** Reads the files again. Returns what has connections use them from then on. @throws TLS_FAILED */
+  async reread(files: TlsServerFiles): Promise<() => void> {
+    const material = await read(files);
+    return () => {
+      this.#material = material;
+      for (const listener of this.#listeners) listener(material);
+    };
   }
 }
 

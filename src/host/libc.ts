@@ -26,6 +26,7 @@ export interface Libc {
   ) => number;
   readonly getsockopt: (fd: number, level: number, option: number, into: Uint8Array, sizeBytes: Uint32Array) => number;
   readonly flock: (fd: number, operation: number) => number;
+  readonly clockGettime: (clock: number, into: BigInt64Array) => number;
   readonly getpwnam: (name: string) => unknown;
   readonly getgrnam: (name: string) => unknown;
   /** The number that stands at a distance from where a pointer points. */
@@ -48,15 +49,39 @@ export function libc(): Libc {
   return loaded;
 }
 
+/** True where calling costs no loading any more. */
+export function isLibcLoaded(): boolean {
+  return loaded !== undefined;
+}
+
 /** The error where system calls, or one of them, cannot be made here. */
 export function unsupported(reason: string): VirtstatError {
   return new VirtstatError('PLATFORM_UNSUPPORTED', `${reason}; use a qmp+unix: source instead`);
 }
 
+type Koffi = typeof import('koffi');
+
+/** Machines whose native part is loaded straight away, by Node's names. */
+const NATIVE: Readonly<Record<string, string>> = { x64: 'linux_x64', arm64: 'linux_arm64' };
+
+/**
+ * The native part alone where it is where it should be: the package around it finds out which one the platform needs, and takes
+ * five times as long to load as the rest.
+ */
+function loadKoffi(): Koffi {
+  const require = createRequire(import.meta.url);
+  const { arch } = process;
+  try {
+    return require(`@koromix/koffi-linux-${arch}/${NATIVE[arch]}/koffi.node`) as Koffi;
+  } catch {
+    return require('koffi') as Koffi;
+  }
+}
+
 function load(): Libc {
   if (process.platform !== 'linux') throw unsupported(`there are no pidfds on ${process.platform}`);
   try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+    const koffi = loadKoffi();
     const library = koffi.load(null);
     const names = new Map(Object.entries(koffi.os.errno).map(([name, number]) => [number, name]));
     return {
@@ -72,6 +97,7 @@ function load(): Libc {
       ),
       getsockopt: library.func('int getsockopt(int fd, int level, int option, void *into, void *size)'),
       flock: library.func('int flock(int fd, int operation)'),
+      clockGettime: library.func('int clock_gettime(int clock, void *into)'),
       getpwnam: library.func('void *getpwnam(const char *name)'),
       getgrnam: library.func('void *getgrnam(const char *name)'),
       uint32At: (pointer, offsetBytes) => koffi.decode(pointer, offsetBytes, 'uint32_t'),

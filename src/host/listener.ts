@@ -4,12 +4,10 @@ import { dirname } from 'node:path';
 import { systemErrorCode, VirtstatError } from '../model/errors.ts';
 import { requireListening } from './activation.ts';
 import { type ConnectionLimits, ConnectionPool } from './connection-pool.ts';
+import { startListening, stopListening } from './listening.ts';
 import { type PeerCredentials, peerCredentials } from './peer-credentials.ts';
 import { ServedConnection } from './served-connection.ts';
 import { MAX_UNIX_PATH_BYTES } from './stream.ts';
-
-/** Connections that may wait in the system to be accepted. */
-export const BACKLOG = 511;
 
 /** How a listening socket is to be. */
 export interface ListenOptions extends ConnectionLimits {
@@ -79,22 +77,12 @@ export class SocketListener {
 
   /** Resolves when it listens; rejects with the system's error. */
   open(where: { readonly path: string } | { readonly fd: number }): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ ...where, backlog: BACKLOG }, () => {
-        this.#server.off('error', reject);
-        // What goes wrong later is one connection's: too many open files, for one.
-        this.#server.on('error', () => undefined);
-        resolve();
-      });
-    });
+    return startListening(this.#server, where);
   }
 
   /** Stops listening, ends every connection and removes the socket, unless it was taken over. Harmless when repeated. */
-  async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#pool.closeAll();
-    await closed;
+  close(): Promise<void> {
+    return stopListening(this.#server, () => this.#pool.closeAll());
   }
 
   #accept(socket: Socket): void {

@@ -121,17 +121,31 @@ export function readFileOf(pid: number, path: string, procRoot: string = PROC_RO
   }
 }
 
+/** Threads of one process that are looked at; the kernel has no more than some ten thousand on most machines. */
+export const MAX_THREADS = 16_384;
+
+/** Threads of a process, by their ids in this process's pid namespace. */
+export function listThreads(pid: number, procRoot: string = PROC_ROOT): readonly number[] {
+  return listOrEmpty(`${procRoot}/${pid}/task`).slice(0, MAX_THREADS).map(Number);
+}
+
 /**
- * Thread ids of a process, in this process's pid namespace and in the innermost one: a VMM in a container names its
- * threads by the latter.
+ * Thread ids of a process, in this process's pid namespace, by those in the innermost one: a VMM in a container names its
+ * threads by the latter. Empty where they are the same.
  */
 export function threadIds(pid: number, procRoot: string = PROC_ROOT): ReadonlyMap<number, number> {
   const innerToOuter = new Map<number, number>();
-  for (const entry of listOrEmpty(`${procRoot}/${pid}/task`)) {
-    const status = readOrEmpty(`${procRoot}/${pid}/task/${entry}/status`);
-    innerToOuter.set(namespaceIds(status).at(-1) ?? Number(entry), Number(entry));
+  if (namespaceIds(readOrEmpty(`${procRoot}/${pid}/status`)).length === 1) return innerToOuter;
+  for (const thread of listThreads(pid, procRoot)) {
+    const status = readOrEmpty(`${procRoot}/${pid}/task/${thread}/status`);
+    innerToOuter.set(namespaceIds(status).at(-1) ?? thread, thread);
   }
   return innerToOuter;
+}
+
+/** What a thread calls itself, at most 15 bytes; empty where there is no such thread. */
+export function threadName(pid: number, thread: number, procRoot: string = PROC_ROOT): string {
+  return readOrEmpty(`${procRoot}/${pid}/task/${thread}/comm`).replace(/\n$/, '');
 }
 
 /** The ids of a process or thread by its status file: in the pid namespace of /proc, then in each one further in. */
@@ -173,8 +187,11 @@ function programOf(argv0: string): string {
   return argv0.slice(argv0.lastIndexOf('/') + 1);
 }
 
-/** Field 22 of /proc/PID/stat (proc(5)); the name in field 2 may hold blanks and brackets, so count from its end. */
-function startTicksOf(stat: string): bigint {
+/**
+ * Start time of a process by its /proc/PID/stat, in clock ticks since boot: field 22 (proc(5)); the name in field 2 may hold
+ * blanks and brackets, so count from its end.
+ */
+export function startTicksOf(stat: string): bigint {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return BigInt(fields[19] ?? 0);
 }

@@ -1,12 +1,12 @@
-import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer as createTlsServer } from 'node:tls';
-import { afterAll, afterEach, beforeAll, describe, expect, it, type TestContext } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { VirtstatError } from '../model/errors.ts';
+import { TestAuthority, whyNoCertificates } from '../testing/certificates.ts';
 import { type ByteStream, connectStream, MAX_UNSENT_BYTES, type StreamAddress } from './stream.ts';
 
 let folder: string;
@@ -53,19 +53,6 @@ function echo(socket: Socket): void {
   socket.once('data', (chunk) => socket.end(chunk));
 }
 
-/** A certificate for this host that signs itself. */
-function selfSigned(context: TestContext): { cert: string; key: string; caFile: string } {
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-  try {
-    const args = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
-    execFileSync('openssl', [...args, '-keyout', key, '-out', cert, ...subject], { stdio: 'ignore' });
-  } catch {
-    context.skip('openssl is not installed');
-  }
-  return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8'), caFile: cert };
-}
-
 describe('connectStream', () => {
   it.each(['unix', 'tcp'] as const)('carries bytes both ways over %s, and says when the peer is done', async (kind) => {
     const path = join(folder, 'echo');
@@ -79,16 +66,24 @@ describe('connectStream', () => {
   });
 
   it('carries bytes over TLS, and only where the certificate is trusted', async (context) => {
-    const { cert, key, caFile } = selfSigned(context);
-    const port = await listen(createTlsServer({ cert, key }, echo), 0);
+    if (whyNoCertificates() !== undefined) context.skip(whyNoCertificates());
+    const authority = new TestAuthority(folder);
+    const { certFile, keyFile } = authority.issue('server', 'serverAuth');
+    const { caFile } = authority;
+    const port = await listen(createTlsServer({ cert: readFileSync(certFile), key: readFileSync(keyFile) }, echo), 0);
     const stream = await connectStream({ kind: 'tls', host: '127.0.0.1', port, caFile }, limits);
     const { text, ended } = collect(stream);
     stream.write(new TextEncoder().encode('world'));
     await ended;
     expect(text()).toBe('hello world');
-    await expect(connectStream({ kind: 'tls', host: '127.0.0.1', port }, limits)).rejects.toMatchObject({
-      code: 'TLS_FAILED',
-    });
+    process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0';
+    try {
+      await expect(connectStream({ kind: 'tls', host: '127.0.0.1', port }, limits)).rejects.toMatchObject({
+        code: 'TLS_FAILED',
+      });
+    } finally {
+      delete process.env['NODE_TLS_REJECT_UNAUTHORIZED'];
+    }
   });
 
   it('fails where the peer does not speak TLS, or a file of ours is no key', async () => {

@@ -23,6 +23,9 @@ const MSG_NOSIGNAL = 0x4000;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 
+/** Of a CPU clock: what the scheduler accounts, to the nanosecond. */
+const CPUCLOCK_SCHED = 2;
+
 /** `struct passwd` and `struct group` begin with two pointers; the id follows. */
 const ACCOUNT_ID_OFFSET_BYTES = 16;
 
@@ -90,6 +93,19 @@ function poll(pidfds: readonly number[], entries: Int32Array): readonly number[]
   if (ready < 0) throw systemError('watching processes failed', 'INTERNAL');
   return ready === 0 ? [] : pidfds.filter((_, index) => halves[index * POLLFD_WORDS * 2 + 3] !== 0);
 }
+
+/**
+ * CPU time of a whole process, threads that have ended included, in nanoseconds; undefined where there is no process of
+ * this pid. Everybody may ask.
+ */
+export function processCpuNs(pid: number): bigint | undefined {
+  // As clock_getcpuclockid(3) makes the number of the clock.
+  if (libc().clockGettime((~pid << 3) | CPUCLOCK_SCHED, TIMESPEC) !== 0) return undefined;
+  return TIMESPEC[0]! * 1_000_000_000n + TIMESPEC[1]!;
+}
+
+/** `struct timespec`: s64 seconds, s64 nanoseconds; used again and again. */
+const TIMESPEC = new BigInt64Array(2);
 
 /**
  * The bytes of an option of a socket (SOL_SOCKET), at most `maxSizeBytes` of them; undefined where the socket has no such

@@ -4,7 +4,7 @@ import { createServer, type SecureContextOptions, type Server, type TLSSocket } 
 import { systemErrorCode, VirtstatError } from '../model/errors.ts';
 import { requireListening } from './activation.ts';
 import { type ConnectionLimits, ConnectionPool } from './connection-pool.ts';
-import { BACKLOG } from './listener.ts';
+import { startListening, stopListening } from './listening.ts';
 import { ServedConnection } from './served-connection.ts';
 import type { TlsMaterial } from './tls-material.ts';
 
@@ -115,22 +115,12 @@ export class TlsListener {
 
   /** Resolves when it listens; rejects with the system's error. */
   open(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', reject);
-      this.#server.listen({ ...this.#options.at, backlog: BACKLOG }, () => {
-        this.#server.off('error', reject);
-        // What goes wrong later is one connection's: too many open files, for one.
-        this.#server.on('error', () => undefined);
-        resolve();
-      });
-    });
+    return startListening(this.#server, this.#options.at);
   }
 
   /** Stops listening and ends every connection. Harmless when repeated. */
-  async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#pool.closeAll();
-    await closed;
+  close(): Promise<void> {
+    return stopListening(this.#server, () => this.#pool.closeAll());
   }
 
   #accept(socket: Socket): void {

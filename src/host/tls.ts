@@ -14,7 +14,15 @@ export async function connectTls(address: Extract<StreamAddress, { kind: 'tls' }
   const pem = await readPem(address);
   return () => {
     try {
-      return connect({ host, port, ...pem, ...(isIP(host) === 0 && { servername: host }) });
+      return connect({
+        host,
+        port,
+        ...pem,
+        ...(isIP(host) === 0 && { servername: host }),
+        // Whatever the environment tells the platform.
+        rejectUnauthorized: true,
+        minVersion: 'TLSv1.2',
+      });
     } catch (error) {
       throw VirtstatError.from(error, 'TLS_FAILED', `TLS with ${host}:${port} cannot begin`);
     }

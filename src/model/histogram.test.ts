@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bucketBounds, percentile, totalCount } from './histogram.ts';
+import { boundariesName, boundariesOf, bucketBounds, isBoundariesName, percentile, totalCount } from './histogram.ts';
 
 const log2 = { type: 'log2-histogram' };
 const linear = { type: 'linear-histogram', bucketSize: 10 };
@@ -20,6 +20,23 @@ describe('the bounds of a bucket', () => {
     expect(bucketBounds({ type: 'linear-histogram', bucketSize: 0xffff_ffff }, 65_534, 65_535)?.low).toBe(
       0xffff_ffffn * 65_534n,
     );
+  });
+
+  it('are the boundaries that stand beside it', () => {
+    const stat = { type: 'histogram' };
+    const beside = [{ name: boundariesName('latency'), value: [10n, 50n] }];
+    const boundaries = boundariesOf('latency', beside);
+    expect(isBoundariesName(beside[0]?.name ?? '')).toBe(true);
+    expect([0, 1, 2].map((index) => bucketBounds(stat, index, 3, boundaries))).toEqual([
+      { low: 0n, high: 10n },
+      { low: 10n, high: 50n },
+      { low: 50n, high: undefined },
+    ]);
+    expect(percentile(stat, [1n, 2n, 0n], 0.99, boundaries)).toEqual({ low: 10n, high: 50n });
+    expect(bucketBounds(stat, 0, 1, [])).toEqual({ low: 0n, high: undefined });
+    expect(bucketBounds(stat, 0, 4, boundaries)).toBeUndefined();
+    expect(bucketBounds(stat, 0, 3)).toBeUndefined();
+    expect(boundariesOf('other', beside)).toBeUndefined();
   });
 
   it('are not known without a bucket size, and for what is no histogram', () => {

@@ -1,15 +1,19 @@
+import type { StatEntry } from './sample.ts';
 import type { StatDescriptor } from './stat.ts';
 
 /**
- * Buckets of the kernel's histograms, counted from 0 in the kernel's order (n buckets, bucket size b):
+ * Buckets of histograms, counted from 0, the smallest first (n buckets, bucket size b, boundaries c[0] to c[n-2]):
  *
- * | type             | bucket 0 | bucket i           | last bucket          |
- * | ---------------- | -------- | ------------------ | -------------------- |
- * | linear-histogram | [0, b)   | [i·b, (i+1)·b)     | [(n-1)·b, ∞)         |
- * | log2-histogram   | [0, 1)   | [2^(i-1), 2^i)     | [2^(n-2), ∞)         |
+ * | type             | bucket 0  | bucket i           | last bucket          |
+ * | ---------------- | --------- | ------------------ | -------------------- |
+ * | linear-histogram | [0, b)    | [i·b, (i+1)·b)     | [(n-1)·b, ∞)         |
+ * | log2-histogram   | [0, 1)    | [2^(i-1), 2^i)     | [2^(n-2), ∞)         |
+ * | histogram        | [0, c[0]) | [c[i-1], c[i])     | [c[n-2], ∞)          |
  *
- * Bounds are raw numbers: scale them with the descriptor's base and exponent, in its unit.
- * Source: the kernel's Documentation/virt/kvm/api.rst, KVM_GET_STATS_FD.
+ * Bounds are raw numbers: scale them with the descriptor's base and exponent, in its unit. The boundaries of a `histogram`
+ * are chosen while the VM runs, for each object: they are a stat of their own beside it, by {@link boundariesName}.
+ * Sources: the kernel's Documentation/virt/kvm/api.rst, KVM_GET_STATS_FD; BlockLatencyHistogramInfo in QEMU's
+ * qapi/block-core.json.
  */
 export interface Bucket {
   /** Smallest value that falls into it. */
@@ -18,16 +22,43 @@ export interface Bucket {
   readonly high: bigint | undefined;
 }
 
+/** The type of a histogram whose boundaries are a stat of their own. */
+export const HISTOGRAM = 'histogram';
+
+const BOUNDARIES = '_boundaries';
+
+/** The name of the stat that has the boundaries of a `histogram`. */
+export function boundariesName(name: string): string {
+  return name + BOUNDARIES;
+}
+
+/** True for a name that {@link boundariesName} makes. */
+export function isBoundariesName(name: string): boolean {
+  return name.endsWith(BOUNDARIES);
+}
+
+/** The boundaries of a histogram among the values of the same object; undefined where they were not read with it. */
+export function boundariesOf(name: string, stats: readonly StatEntry[]): readonly bigint[] | undefined {
+  const wanted = boundariesName(name);
+  const value = stats.find((stat) => stat.name === wanted)?.value;
+  return typeof value === 'object' ? value : undefined;
+}
+
 /**
- * Bounds of bucket `index` of `size` (0 ≤ index < size ≤ 65535); undefined where the type is no histogram, or where a
- * linear histogram does not say how wide its buckets are.
+ * Bounds of bucket `index` of `size` (0 ≤ index < size ≤ 65535); undefined where the type is no histogram, where a linear
+ * histogram does not say how wide its buckets are, or where a `histogram` comes without its `boundaries`.
  */
 export function bucketBounds(
   stat: Pick<StatDescriptor, 'type' | 'bucketSize'>,
   index: number,
   size: number,
+  boundaries?: readonly bigint[],
 ): Bucket | undefined {
   const last = index === size - 1;
+  if (stat.type === HISTOGRAM) {
+    if (boundaries?.length !== size - 1) return undefined;
+    return { low: boundaries[index - 1] ?? 0n, high: boundaries[index] };
+  }
   if (stat.type === 'linear-histogram') {
     if (!stat.bucketSize) return undefined;
     const width = BigInt(stat.bucketSize);
@@ -50,6 +81,7 @@ export function percentile(
   stat: Pick<StatDescriptor, 'type' | 'bucketSize'>,
   counts: readonly bigint[],
   fraction: number,
+  boundaries?: readonly bigint[],
 ): Bucket | undefined {
   const total = totalCount(counts);
   if (total === 0n || !(fraction >= 0 && fraction <= 1)) return undefined;
@@ -57,7 +89,7 @@ export function percentile(
   let seen = 0n;
   for (const [index, count] of counts.entries()) {
     seen += count;
-    if (seen >= rank) return bucketBounds(stat, index, counts.length);
+    if (seen >= rank) return bucketBounds(stat, index, counts.length, boundaries);
   }
   return undefined;
 }

@@ -71,11 +71,62 @@ export interface MonitorRelay {
   ): Promise<MonitorValue>;
 }
 
+/** What was set at which balloon device: enough to put it back later, also for another process than the one that set it. */
+export interface PollingMark {
+  /** QOM path of the device. */
+  readonly device: string;
+  /** Whole seconds, 1 to 2^32-1. */
+  readonly intervalSeconds: number;
+}
+
+/** How somebody wants a guest to be asked for its memory statistics. */
+export interface PollingOrder {
+  /** From one question to the next, whole seconds, 1 to 2^32-1. */
+  readonly intervalSeconds: number;
+  /** What an earlier process set and did not put back. */
+  readonly earlier?: PollingMark;
+  /** Told what will be set before it is, and undefined when nothing is set any more that would have to be put back. */
+  readonly note?: (mark: PollingMark | undefined) => void;
+}
+
+/** Whose the polling is that a device has. */
+export interface PollingState {
+  /** `ours`: set by this order. `theirs`: somebody else's, left alone. `no-device`: there is no balloon. */
+  readonly owner: 'ours' | 'theirs' | 'no-device';
+  /** What is set, whole seconds; 0: off. */
+  readonly intervalSeconds: number;
+  /** When the guest last answered: whole seconds since 1970, by the host's clock; 0: never. */
+  readonly lastUpdateSeconds: bigint;
+}
+
+/** An order that is being kept. */
+export interface PollingLease {
+  /**
+   * Switches polling on where it is off, and again where the device has lost it; what somebody else set, before or meanwhile,
+   * stays as it is.
+   * @throws what asking the VMM raises
+   */
+  keep(options: CallOptions): Promise<PollingState>;
+  /** Switches polling off where this order switched it on and nobody has changed it since. @throws as {@link keep} */
+  release(options: CallOptions): Promise<void>;
+}
+
+/**
+ * How often the VMM asks the guest for its memory statistics: the only thing of a VM that virtstat can change. It stands apart
+ * from everything that reads, so that no reader can come by it.
+ */
+export interface BalloonPolling {
+  /** Takes an order; nothing is asked or set yet. @throws USAGE for an interval out of range */
+  order(order: PollingOrder): PollingLease;
+}
+
 /** A domain that a source found, and what can be asked of it. */
 export interface FoundDomain {
   readonly domain: Domain;
   /** Its monitor; absent where it has none that could be asked. */
   readonly monitor?: MonitorRelay;
+  /** What switches its balloon's polling; absent where it has no monitor to do it through. */
+  readonly balloonPolling?: BalloonPolling;
   /** Who can measure it. Rejects where that cannot be found out: the domain then fails as a whole. */
   providers(options: CallOptions): Promise<readonly Provider[]>;
   /** `domain` completed by what takes asking the VMM: run state, number of vCPUs, name, uuid. */

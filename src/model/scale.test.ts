@@ -17,6 +17,8 @@ describe('a number for people', () => {
     [1n, nanoseconds, '1 ns'],
     [0n, nanoseconds, '0 s'],
     [86_400n, seconds, '86400 s'],
+    [1_764_097_463_123_456n, { unit: 'seconds', base: 10, exponent: -6 }, '1764097463 s'],
+    [9_999_600n, { unit: 'seconds', base: 10, exponent: -3 }, '10000 s'],
     [3n, { unit: 'seconds', base: 10, exponent: -18 }, '3 as'],
     [1536n * 1024n, bytes, '1.5 MiB'],
     [1023n, bytes, '1023 B'],

@@ -9,9 +9,9 @@ export function factorOf(scale: Scale): number {
 }
 
 /**
- * A raw number in the largest fitting human unit, rounded to four digits: `9.122 s`, `1.5 MiB`, `12.3 M/s`. A `bigint`
- * without unit and scale keeps all its digits. `suffix` follows the unit (`/s` for rates). Where the scale is none that
- * can be applied, it is written out: `7 * 10^400 seconds`.
+ * A raw number in the largest fitting human unit, rounded to four digits, but never to less than the unit: `9.122 s`,
+ * `1.5 MiB`, `12.3 M/s`, `86401 s`. A `bigint` without unit and scale keeps all its digits. `suffix` follows the unit (`/s`
+ * for rates). Where the scale is none that can be applied, it is written out: `7 * 10^400 seconds`.
  */
 export function humanize(raw: number | bigint, scale: Scale, suffix = ''): string {
   const isPlain = scale.base === undefined && scale.exponent === 0;
@@ -24,6 +24,9 @@ export function humanize(raw: number | bigint, scale: Scale, suffix = ''): strin
   if (large) return `${withPrefix(value, PLAIN, '').trimEnd()}${wordOf(scale)}${suffix}`;
   return `${digits(value)}${wordOf(scale)}${suffix}`;
 }
+
+/** From here on four digits would round whole units away. */
+const FIRST_ROUNDED = 10_000;
 
 type Prefixes = readonly (readonly [factor: number, prefix: string])[];
 
@@ -68,9 +71,10 @@ function withPrefix(value: number, prefixes: Prefixes, unit: string): string {
   return `${digits(value / factor)} ${prefix}${unit}`;
 }
 
-/** Four significant digits; whole numbers that a `number` holds exactly keep all of theirs. */
+/** Four significant digits, or all before the point where these are more; a whole number keeps what a `number` holds. */
 function digits(value: number): string {
   if (Number.isSafeInteger(value)) return String(value);
+  if (Math.abs(value) >= FIRST_ROUNDED && Math.abs(value) <= Number.MAX_SAFE_INTEGER) return String(Math.round(value));
   return String(Number(value.toPrecision(4)));
 }
 

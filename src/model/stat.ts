@@ -6,13 +6,17 @@
 /** A code of the kernel's format that this version gives no name to, kept as it came: `unknown-7`. */
 export type UnknownCode = `unknown-${number}`;
 
-/** How a value comes about. Open: a type that is not in this list passes through untouched. */
+/**
+ * How a value comes about. Open: a type that is not in this list passes through untouched. The kernel and `query-stats` have
+ * all but `histogram`, whose boundaries are a stat of their own.
+ */
 export type StatType =
   | 'cumulative'
   | 'instant'
   | 'peak'
   | 'linear-histogram'
   | 'log2-histogram'
+  | 'histogram'
   | (string & Record<never, never>);
 
 /** What a value is measured in. Open, like {@link StatType}; a plain number has no unit at all. */
@@ -52,7 +56,7 @@ export function isUnknownCode(word: string | number | undefined): word is Unknow
 
 /** True where the values are counts by bucket. */
 export function isHistogram(stat: Pick<StatDescriptor, 'type'>): boolean {
-  return stat.type === 'linear-histogram' || stat.type === 'log2-histogram';
+  return stat.type === 'linear-histogram' || stat.type === 'log2-histogram' || stat.type === 'histogram';
 }
 
 /** True where a value only grows while the domain lives, so that differences and rates mean something. */

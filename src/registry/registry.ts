@@ -3,7 +3,7 @@ import { type Domain, isDomainNamed } from '../model/domain.ts';
 import { cancellation, VirtstatError } from '../model/errors.ts';
 import type { StatsFilter } from '../model/filter.ts';
 import { DEFAULT_DEADLINE_MS, MAX_TIMER_MS } from '../model/limits.ts';
-import type { CallOptions, FoundDomain, MonitorRelay, Provider, Source } from '../model/provider.ts';
+import type { BalloonPolling, CallOptions, FoundDomain, MonitorRelay, Provider, Source } from '../model/provider.ts';
 import type { DomainAnswer, FoundDomains, ListAnswer, SampleAnswer, SchemaAnswer } from './answer.ts';
 import { type CheckedRequest, checkDomains, type Request, resolveRequest } from './check.ts';
 import { collectSamples, collectSchemas } from './collect.ts';
@@ -188,8 +188,12 @@ export class Registry {
 
   /** The monitor of the domain with this `id`; undefined where it has none, or the domain is not there. */
   async monitorOf(id: string, options: ReadOptions = {}): Promise<MonitorRelay | undefined> {
-    const results = await this.#find(options);
-    return results.find((result): result is FoundDomain => !isFailedSource(result) && result.domain.id === id)?.monitor;
+    return (await this.#foundAs(id, options))?.monitor;
+  }
+
+  /** What switches the polling of this domain's balloon; undefined where its source cannot, or the domain is not there. */
+  async balloonPollingOf(id: string, options: ReadOptions = {}): Promise<BalloonPolling | undefined> {
+    return (await this.#foundAs(id, options))?.balloonPolling;
   }
 
   /**
@@ -260,6 +264,11 @@ export class Registry {
   async #find({ domains, signal }: ReadOptions): Promise<readonly SearchResult[]> {
     const results = await this.#search.results(this.#until(signal));
     return results.filter((result) => isFailedSource(result) || isWanted(result.domain, domains));
+  }
+
+  async #foundAs(id: string, options: ReadOptions): Promise<FoundDomain | undefined> {
+    const results = await this.#find(options);
+    return results.find((result): result is FoundDomain => !isFailedSource(result) && result.domain.id === id);
   }
 
   /** A source that could not be searched says nothing about who has gone. */

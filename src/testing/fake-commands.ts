@@ -25,6 +25,11 @@ export const FAKE_COMMANDS: Readonly<Record<string, FakeCommand>> = {
   'query-kvm': () => ({ enabled: true, present: true }),
   'query-version': () => ({ qemu: { micro: 22, minor: 2, major: 7 }, package: 'fake' }),
   'query-iothreads': () => [],
+  'query-blockstats': () => [],
+  'query-named-block-nodes': () => [],
+  'query-memory-size-summary': () => ({ 'base-memory': 33_554_432, 'plugged-memory': 0 }),
+  'query-dirty-rate': () => ({ status: 'unstarted', 'start-time': 0, 'calc-time': 0 }),
+  'qom-list': () => [],
   'query-cpus-fast': () => [
     { 'thread-id': 1001, 'qom-path': '/machine/unattached/device[0]', 'cpu-index': 0, target: 'x86_64' },
     { 'thread-id': 1002, 'qom-path': '/machine/unattached/device[2]', 'cpu-index': 1, target: 'x86_64' },

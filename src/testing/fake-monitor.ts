@@ -35,6 +35,8 @@ export interface FakeRequest {
   readonly isOob: boolean;
   /** Which connection it came on, counted from 1. */
   readonly connection: number;
+  /** In which piece of that connection it ended, counted from 1: what the client wrote at once comes in one piece. */
+  readonly piece: number;
 }
 
 /**
@@ -149,9 +151,7 @@ export class FakeMonitor {
 
   #serve(socket: Socket, connection: number): void {
     this.#served = socket;
-    const client = new Client(socket, this.#options, (command, args, isOob) =>
-      this.requests.push({ command, arguments: args, isOob, connection }),
-    );
+    const client = new Client(socket, this.#options, (request) => this.requests.push({ ...request, connection }));
     client.greet();
   }
 }
@@ -160,17 +160,14 @@ export class FakeMonitor {
 class Client {
   readonly #socket: Socket;
   readonly #options: FakeMonitorOptions;
-  readonly #note: (command: string, args: JsonObject, isOob: boolean) => void;
+  readonly #note: (request: Omit<FakeRequest, 'connection'>) => void;
   readonly #commands: Readonly<Record<string, FakeCommand | null>>;
   readonly #scanner = new FrameScanner();
   #isNegotiated = false;
+  #pieces = 0;
   #sending: Promise<void> = Promise.resolve();
 
-  constructor(
-    socket: Socket,
-    options: FakeMonitorOptions,
-    note: (command: string, args: JsonObject, isOob: boolean) => void,
-  ) {
+  constructor(socket: Socket, options: FakeMonitorOptions, note: (request: Omit<FakeRequest, 'connection'>) => void) {
     this.#socket = socket;
     this.#options = options;
     this.#note = note;
@@ -189,6 +186,7 @@ class Client {
   }
 
   #receive(chunk: Uint8Array): void {
+    this.#pieces++;
     this.#scanner.push(chunk);
     for (;;) {
       try {
@@ -207,7 +205,7 @@ class Client {
     const command = String(request[isOob ? 'exec-oob' : 'execute']);
     const args = (request['arguments'] ?? {}) as JsonObject;
     const { fault } = this.#options;
-    this.#note(command, args, isOob);
+    this.#note({ command, arguments: args, isOob, piece: this.#pieces });
     const reply = { ...this.#reply(command, args), ...('id' in request && { id: request['id'] }) } as JsonObject;
     if (fault === undefined || command === 'qmp_capabilities') {
       this.#sendJson(reply);

@@ -3,3 +3,6 @@ export const LAB: string;
 
 /** Where the newer QEMU lies: a small Debian system to chroot into. It is there only when it is whole. */
 export const NEWER_QEMU_ROOT: string;
+
+/** Where kernel and initramfs of the Linux guest lie. They are there only when they are whole. */
+export const LINUX_GUEST: string;

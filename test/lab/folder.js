@@ -7,3 +7,6 @@ export const LAB = resolve(process.env['VIRTSTAT_LAB'] || join(tmpdir(), 'virtst
 
 /** Where the newer QEMU lies: a small Debian system to chroot into. It is there only when it is whole. */
 export const NEWER_QEMU_ROOT = join(LAB, 'root-trixie');
+
+/** Where kernel and initramfs of the Linux guest lie. They are there only when they are whole. */
+export const LINUX_GUEST = join(LAB, 'linux-guest');

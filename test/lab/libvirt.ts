@@ -69,6 +69,14 @@ export interface LibvirtLab extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
+/** Makes the boot sector of a guest that reads and writes its disk ten times a second; returns its path in `folder`. */
+export function diskGuest(folder: string): string {
+  const [object, image] = [join(folder, 'disk-guest.o'), join(folder, 'disk-guest.bin')];
+  execFileSync('as', ['--32', '-o', object, join(import.meta.dirname, 'disk-guest.S')]);
+  execFileSync('ld', ['-m', 'elf_i386', '-Ttext', '0x7c00', '--oformat', 'binary', '-o', image, object]);
+  return image;
+}
+
 /** Why no libvirtd can be started here, or undefined where one can: the reason to skip with. */
 export function whyNoLibvirt(): string | undefined {
   if (process.getuid?.() !== 0) return 'a libvirtd of the tests needs root';
@@ -235,7 +243,7 @@ class Lab implements LibvirtLab {
     return `<domain type='${hasKvm() ? 'kvm' : 'qemu'}' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
       <name>${name}</name><uuid>${uuid}</uuid><memory unit='MiB'>${memoryMib}</memory><vcpu>${vcpus}</vcpu>
       ${iothreads > 0 ? `<iothreads>${iothreads}</iothreads>` : ''}
-      <os><type arch='x86_64' machine='pc'>hvm</type></os><features><acpi/></features>
+      <os><type arch='x86_64' machine='pc'>hvm</type><boot dev='hd'/></os><features><acpi/></features>
       <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>${disks.join('')}${tap === undefined ? '' : nic}
         <memballoon model='virtio'>${period}</memballoon></devices>
       <qemu:commandline><qemu:arg value='-qmp'/><qemu:arg value='unix:${qmpPath},server=on,wait=off'/></qemu:commandline>

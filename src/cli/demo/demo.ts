@@ -69,5 +69,5 @@ function whatIsShown(choice: Choice): string {
   if (choice.kind === 'replay') return 'a replay, no VM runs';
   if (choice.kind === 'kvm') return `${VM_COUNT} VMs of virtstat's own under KVM`;
   if (choice.accel === 'kvm') return `${VM_COUNT} QEMU VMs under KVM`;
-  return `${VM_COUNT} QEMU VMs under TCG (no statistics) beside a replay`;
+  return `${VM_COUNT} QEMU VMs under TCG (no statistics of KVM) beside a replay`;
 }

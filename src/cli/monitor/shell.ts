@@ -11,7 +11,7 @@ import {
 } from '../../protocol/hmp/command-line.ts';
 import type { Registry } from '../../registry/registry.ts';
 import { messageOf } from '../exit.ts';
-import { cpuPaths, infoStatsText } from '../info-stats.ts';
+import { cpuPaths, infoStatsText, providersAsked } from '../info-stats.ts';
 import { printable } from '../render/text.ts';
 import { answerOf } from '../select.ts';
 import { completeStatsArgument, type Vocabulary, vocabularyOf } from '../vocabulary.ts';
@@ -105,9 +105,9 @@ export class MonitorShell {
     });
     if (!parsed.ok) return lines(parsed.lines);
     const asked = parsed.value;
-    const providers = schemas.filter(({ target }) => target === asked.target).map(({ provider }) => provider);
+    const providers = asked.provider === undefined ? providersAsked(asked.target, schemas) : [asked.provider];
     // What fails for another target is of no interest here.
-    if (providers.length === 0 && errors.length > 0) throw errors[0];
+    if (!schemas.some(({ target }) => target === asked.target) && errors.length > 0) throw errors[0];
     const filter = filterOf(asked, providers);
     const samples = await this.#query(filter);
     return infoStatsText(samples, { filter, schemas, providerAsked: asked.provider !== undefined, cpu: this.#cpu });
@@ -170,10 +170,8 @@ export class MonitorShell {
   }
 }
 
-function filterOf({ target, names, provider }: InfoStatsArguments, providers: readonly string[]): StatsFilter {
-  if (names === undefined && provider === undefined) return { target };
-  const asked = provider === undefined ? [...new Set(providers)] : [provider];
-  return { target, providers: asked.map((name) => ({ provider: name, ...(names && { names }) })) };
+function filterOf({ target, names }: InfoStatsArguments, providers: readonly string[]): StatsFilter {
+  return { target, providers: providers.map((name) => ({ provider: name, ...(names && { names }) })) };
 }
 
 /** QEMU names the run state where it is not simply paused. */

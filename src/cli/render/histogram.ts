@@ -12,9 +12,13 @@ const BAR = '█';
  * A histogram in one line: how many values it counted, and between which bounds the median and the 99th percentile lie:
  * the bounds of the bucket are the error. Nothing counted has no percentiles.
  */
-export function histogramSummary(stat: StatDescriptor, counts: readonly bigint[]): string {
+export function histogramSummary(
+  stat: StatDescriptor,
+  counts: readonly bigint[],
+  boundaries?: readonly bigint[],
+): string {
   const total = `${totalCount(counts)} values`;
-  const [p50, p99] = [percentile(stat, counts, 0.5), percentile(stat, counts, 0.99)];
+  const [p50, p99] = [0.5, 0.99].map((fraction) => percentile(stat, counts, fraction, boundaries));
   if (p50 === undefined || p99 === undefined) return total;
   return `${total}, p50 ${boundsText(p50, stat)}, p99 ${boundsText(p99, stat)}`;
 }
@@ -23,14 +27,19 @@ export function histogramSummary(stat: StatDescriptor, counts: readonly bigint[]
  * Its buckets, the smallest first, from the first that counted something to the last; each run of empty ones between
  * them is folded into one line.
  */
-export function histogramLines(stat: StatDescriptor, counts: readonly bigint[], indent: string): string[] {
+export function histogramLines(
+  stat: StatDescriptor,
+  counts: readonly bigint[],
+  indent: string,
+  boundaries?: readonly bigint[],
+): string[] {
   const most = largest(counts);
   const first = counts.findIndex((count) => count > 0n);
   const last = counts.findLastIndex((count) => count > 0n);
   const rows: string[][] = [];
   for (let index = first; index <= last && first >= 0; index++) {
     const count = counts[index] as bigint;
-    const bounds = bucketBounds(stat, index, counts.length);
+    const bounds = bucketBounds(stat, index, counts.length, boundaries);
     const label = bounds === undefined ? `bucket ${index}` : boundsText(bounds, stat);
     if (count > 0n) rows.push([label, String(count), bar(count, most)]);
     else if (rows.at(-1)?.[1] !== '') rows.push(['…', '', '']);

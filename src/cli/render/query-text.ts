@@ -1,4 +1,5 @@
 import type { Growth, GrowthByName } from '../../model/growth.ts';
+import { boundariesOf } from '../../model/histogram.ts';
 import type { Sample, StatEntry } from '../../model/sample.ts';
 import { isHistogram, type StatDescriptor } from '../../model/stat.ts';
 import type { SampleAnswer } from '../../registry/answer.ts';
@@ -52,7 +53,7 @@ function statLines(sample: Sample, descriptors: DescriptorsByName, view: QueryVi
   const growths = view.growths === undefined ? undefined : (view.growths.get(sample) ?? new Map());
   const shown = sample.stats.map((entry) => {
     const descriptor = descriptors.get(entry.name) ?? undescribed(entry.name);
-    return shownStat(entry, descriptor, growths, view.paint);
+    return shownStat(entry, descriptor, { growths, paint: view.paint, siblings: sample.stats });
   });
   const rows = tableLines(
     shown.map(({ cells }) => cells),
@@ -60,7 +61,7 @@ function statLines(sample: Sample, descriptors: DescriptorsByName, view: QueryVi
   );
   const nameWidth = Math.max(0, ...shown.map(({ cells }) => displayWidth(cells[0] ?? '')));
   return shown.flatMap(({ cells, summary, below }, index) => {
-    // The summary of a histogram is long: it must not push the values of the others apart.
+    // The summary of a histogram and a list are long: they must not push the values of the others apart.
     if (summary === undefined) return [rows[index] ?? ''];
     return [`${INDENT}${pad(cells[0] ?? '', nameWidth)}  ${summary}`, ...below];
   });
@@ -70,18 +71,25 @@ function undescribed(name: string): StatDescriptor {
   return { name, type: 'instant', exponent: 0 };
 }
 
-/** A row of the table; of a histogram the name, its summary behind that, and the lines of its buckets below. */
+/** A row of the table; of a list the name and what stands behind that, of a histogram the lines of its buckets below. */
 interface ShownStat {
   readonly cells: readonly string[];
   readonly summary?: string;
   readonly below: readonly string[];
 }
 
+/** What stands around a stat. */
+interface Surroundings {
+  readonly growths: GrowthByName | undefined;
+  readonly paint: Paint;
+  /** All stats of the same sample. */
+  readonly siblings: readonly StatEntry[];
+}
+
 function shownStat(
   { name, value }: StatEntry,
   stat: StatDescriptor,
-  growths: GrowthByName | undefined,
-  paint: Paint,
+  { growths, paint, siblings }: Surroundings,
 ): ShownStat {
   const growth = growths?.get(name);
   const cells = [printable(name)];
@@ -90,15 +98,21 @@ function shownStat(
     const rate = growths === undefined || stat.type !== 'cumulative' ? [] : [rateText(growth, stat, paint)];
     return { cells: [...cells, scaled(value, stat), ...rate], below: [] };
   }
-  if (!isHistogram(stat)) return { cells: [...cells, value.map((one) => scaled(one, stat)).join(', ')], below: [] };
-  if (growths === undefined) return buckets(cells, stat, value, '');
+  if (!isHistogram(stat)) return { cells, summary: value.map((one) => scaled(one, stat)).join(', '), below: [] };
+  const boundaries = boundariesOf(name, siblings);
+  if (growths === undefined) return buckets(cells, stat, value, { prefix: '', boundaries });
   if (growth === undefined || typeof growth.delta === 'bigint') return { cells: [...cells, NO_GROWTH], below: [] };
-  return buckets(cells, stat, growth.delta, `${rateText(growth, { exponent: 0 }, paint)}: `);
+  return buckets(cells, stat, growth.delta, { prefix: `${rateText(growth, { exponent: 0 }, paint)}: `, boundaries });
 }
 
-function buckets(cells: readonly string[], stat: StatDescriptor, counts: readonly bigint[], prefix: string): ShownStat {
-  const below = histogramLines(stat, counts, INDENT.repeat(3));
-  return { cells, summary: `${prefix}${histogramSummary(stat, counts)}`, below };
+function buckets(
+  cells: readonly string[],
+  stat: StatDescriptor,
+  counts: readonly bigint[],
+  { prefix, boundaries }: { readonly prefix: string; readonly boundaries: readonly bigint[] | undefined },
+): ShownStat {
+  const below = histogramLines(stat, counts, INDENT.repeat(3), boundaries);
+  return { cells, summary: `${prefix}${histogramSummary(stat, counts, boundaries)}`, below };
 }
 
 /** Growth per second: `+12.5/s`, and that the counter began anew. */

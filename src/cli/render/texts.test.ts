@@ -104,6 +104,33 @@ describe('the text of query', () => {
   const book = new SchemaBook([{ domain, items: [{ provider: 'kvm', target: 'vcpu', stats }], errors: [] }]);
   const view = { book, paint: plainPaint };
 
+  it('has a histogram by the boundaries beside it, and lists that push no other value apart', () => {
+    const latency: StatDescriptor = { name: 'latency', type: 'histogram', unit: 'seconds', base: 10, exponent: -9 };
+    const bounds: StatDescriptor = { ...latency, name: 'latency_boundaries', type: 'instant' };
+    const disk: Sample = {
+      ...sample,
+      stats: [
+        { name: 'exits', value: 1n },
+        { name: 'latency', value: [0n, 1n, 3n] },
+        { name: 'latency_boundaries', value: [1000n, 50_000n] },
+      ],
+    };
+    const own = new SchemaBook([
+      { domain, items: [{ provider: 'kvm', target: 'vcpu', stats: [...stats, latency, bounds] }], errors: [] },
+    ]);
+    expect(
+      queryText([{ domain, items: [disk], errors: [] }], { ...view, book: own })
+        .split('\n')
+        .slice(1, -1),
+    ).toEqual([
+      '  exits               1',
+      '  latency             4 values, p50 [50 us, ∞), p99 [50 us, ∞)',
+      `      [1 us, 50 us)  1  ${'█'.repeat(8)}`,
+      `      [50 us, ∞)     3  ${'█'.repeat(24)}`,
+      '  latency_boundaries  1 us, 50 us',
+    ]);
+  });
+
   it('is in human units, in the order of the schema', () => {
     expect(queryText([{ domain, items: [sample], errors: [] }], view)).toBe(
       [
@@ -164,8 +191,9 @@ describe('the text of list', () => {
       ),
     ).toBe(
       [
-        'NAME   UUID  STATE  VCPUS  PID  VMM          SOURCE  READABLE',
-        'lab-1  -     -          2    -  QEMU 7.2.22  local:  kvm vm (qmp)',
+        'NAME   UUID  STATE  VCPUS  PID  VMM          SOURCE',
+        'lab-1  -     -          2    -  QEMU 7.2.22  local:',
+        '  kvm vm (qmp)',
         '  no kvm vcpu: no file is kept',
         '',
       ].join('\n'),

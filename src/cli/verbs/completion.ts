@@ -103,7 +103,7 @@ function argumentsAfter(words: readonly string[], verb: string): readonly string
   for (let index = words.lastIndexOf(verb) + 1; index < words.length; index++) {
     const word = words[index] as string;
     if (!word.startsWith('-')) found.push(word);
-    else if (/^(-c|--(connect|timeout|domain|path|cpu))$/.test(word)) index++;
+    else if (/^(-c|--(connect|timeout|domain|path|cpu|poll))$/.test(word)) index++;
   }
   return found;
 }

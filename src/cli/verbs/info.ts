@@ -1,6 +1,7 @@
+import { VirtstatError } from '../../model/errors.ts';
 import { parseNames } from '../../protocol/hmp/command-line.ts';
 import { EXIT, type ExitStatus } from '../exit.ts';
-import { infoStatsText } from '../info-stats.ts';
+import { infoStatsText, providersAsked } from '../info-stats.ts';
 import { answerOf, requireOneDomain } from '../select.ts';
 import { type GlobalOptions, withSession } from '../session.ts';
 
@@ -22,9 +23,17 @@ export function infoStats(options: InfoStatsOptions): Promise<ExitStatus> {
     const read = { signal, domains: [domain.id] };
     const list = names === undefined ? undefined : parseNames(names);
     const request = { target, ...(list && { names: list }), ...(provider !== undefined && { provider }) };
-    const { filter, schemas } = await registry.check(request, read);
+    const { filter: checked, schemas } = await registry.check(request, read);
     const described = answerOf(domain, schemas);
-    if (filter === undefined) throw described.errors[0];
+    if (checked === undefined) throw described.errors[0];
+    const providers = provider === undefined ? providersAsked(target, described.items) : [provider];
+    if (providers.length === 0) {
+      throw new VirtstatError(
+        'NOTHING_MATCHED',
+        `QEMU measures nothing of target ${target}; \`virtstat list\` says why`,
+      );
+    }
+    const filter = { target, providers: providers.map((name) => ({ provider: name, ...(list && { names: list }) })) };
     const { items, errors } = answerOf(domain, await registry.query(filter, read));
     if (errors.length > 0) throw errors[0];
     const view = { filter, schemas: described.items, providerAsked: provider !== undefined, cpu };

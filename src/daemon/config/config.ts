@@ -21,6 +21,16 @@ export interface Config {
   readonly tlsFiles?: TlsServerFiles;
   readonly logLevel: LogLevel;
   readonly access: readonly AccessRule[];
+  /** The first rule that names a domain holds. */
+  readonly balloon: readonly BalloonRule[];
+}
+
+/** Has the guests of domains asked for their memory statistics. */
+export interface BalloonRule {
+  /** Names, uuids, or patterns with `*` and `?`. */
+  readonly domains: readonly string[];
+  /** How often, in whole seconds. */
+  readonly intervalSeconds: number;
 }
 
 /** How the sockets in the runtime directory are to be, and how many connect to each. */

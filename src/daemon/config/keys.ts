@@ -143,6 +143,12 @@ const FACTS: Readonly<Record<string, KeyFacts>> = {
     help: 'who may read what, besides root and the user of the daemon, who may read everything',
     default: [],
   },
+  balloon: {
+    form: 'tables',
+    placeholder: 'rule',
+    help: 'whose guests are asked for memory statistics, and how often',
+    default: [],
+  },
 };
 
 /** Every key, in the order of the documentation. */

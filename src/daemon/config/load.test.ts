@@ -63,6 +63,7 @@ describe('a right configuration', () => {
       tlsAddresses: [],
       logLevel: 'info',
       access: [],
+      balloon: [],
     });
     expect((await right(undefined, { uid: 7, env: { XDG_RUNTIME_DIR: '/x' } })).runtimeDir).toBe('/x/virtstat');
     expect((await right(undefined, { uid: 7 })).runtimeDir).toBe('/run/user/7/virtstat');
@@ -94,6 +95,9 @@ describe('a right configuration', () => {
       tokens = ["sha256:${HASH}"]
       domains = ["web-*"]
       providers = ["kvm"]
+      [[balloon]]
+      domains = ["web-*", "db"]
+      poll = "1.5m"
     `;
     expect(await right(text)).toEqual({
       connect: ['kvm+file:/tmp', 'qmp+unix:/a'],
@@ -116,6 +120,7 @@ describe('a right configuration', () => {
           providers: ['kvm'],
         },
       ],
+      balloon: [{ domains: ['web-*', 'db'], intervalSeconds: 90 }],
     });
   });
 
@@ -176,6 +181,12 @@ describe('a mistake', () => {
     ['socket.mode = "rw"', 'F:1: socket.mode: "rw" is no mode; write octal digits, like "0660"'],
     ['access = {}', 'F:1: access: must be a list in square brackets'],
     ['access = [3]', 'F:1: access[0]: must be a table'],
+    ['balloon = [3]', 'F:1: balloon[0]: must be a table'],
+    ['[[balloon]]\npoll = "2s"', 'F:1: balloon[0].domains: is missing; it must be a list'],
+    ['[[balloon]]\ndomains = ["*"]\npoll = "1500ms"', 'F:3: balloon[0].poll: must be a whole number of seconds'],
+    ['[[balloon]]\ndomains = ["*"]\npoll = "999ms"', 'F:3: balloon[0].poll: "999ms" is out of bounds'],
+    ['[[balloon]]\ndomains = ["*"]\npoll = "25h"', 'F:3: balloon[0].poll: "25h" is out of bounds'],
+    ['[[balloon]]\ndomains = ["*"]\npoll = "2s"\npole = 1', 'F:4: balloon[0].pole: no such key; did you mean poll?'],
     [
       '[[access]]\ndomains = ["*"]',
       'F:1: access[0]: gives rights to nobody; name users, groups, certificates or tokens',

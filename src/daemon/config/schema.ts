@@ -11,6 +11,9 @@ export const MAX_RULES = 1000;
 /** How long each list in a rule may be. */
 export const MAX_RULE_ENTRIES = 1000;
 
+/** The shortest and the longest interval of polling a balloon, in milliseconds. */
+const POLL_RANGE_MS = [1000, 86_400_000] as const;
+
 /** A socket's whole path has at most 107 bytes: this leaves room for `/qmp/` and a name. */
 export const MAX_RUNTIME_DIR_BYTES = 60;
 
@@ -69,6 +72,10 @@ function makeSchema({ userId, groupId }: Accounts) {
     .refine((lists) => [lists.users, lists.groups, lists.certificates, lists.tokens].some((list) => list?.length), {
       error: 'gives rights to nobody; name users, groups, certificates or tokens',
     });
+  const balloon = table({
+    domains: listOf(domain, 1, MAX_RULE_ENTRIES),
+    poll: duration(...POLL_RANGE_MS).refine((ms) => ms % 1000 === 0, { error: 'must be a whole number of seconds' }),
+  });
   const whole = z.strictObject(
     {
       connect: listOf(uri, 1, MAX_SOURCES),
@@ -87,10 +94,11 @@ function makeSchema({ userId, groupId }: Accounts) {
       tls: tlsTable(),
       log: table({ level: oneOf(LOG_LEVELS) }),
       access: listOf(rule, 0, MAX_RULES),
+      balloon: listOf(balloon, 0, MAX_RULES),
     },
     { error: tableError },
   );
-  return { whole, rule };
+  return whole;
 }
 
 function table<T extends z.ZodRawShape>(shape: T): z.ZodObject<T, z.core.$strict> {
@@ -141,10 +149,9 @@ const NOBODY: Accounts = { userId: () => undefined, groupId: () => undefined };
 
 /** The words that may stand in the table at `path`, in their order; none where there is no table. */
 export function wordsAt(path: readonly PropertyKey[]): readonly string[] {
-  const { whole, rule } = makeSchema(NOBODY);
-  let type: unknown = whole;
+  let type: unknown = makeSchema(NOBODY);
   for (const part of path) {
-    if (typeof part === 'number') type = rule;
+    if (typeof part === 'number') type = type instanceof z.ZodArray ? type.element : undefined;
     else if (type instanceof z.ZodObject) type = type.shape[String(part)];
   }
   return type instanceof z.ZodObject ? Object.keys(type.shape) : [];
@@ -164,9 +171,9 @@ export type Checked = { readonly config: Config } | { readonly findings: readonl
 
 /** Checks a whole configuration, defaults included, and puts it in units. */
 export function checkConfig(settings: unknown, accounts: Accounts): Checked {
-  const result = makeSchema(accounts).whole.safeParse(settings);
+  const result = makeSchema(accounts).safeParse(settings);
   if (!result.success) return { findings: result.error.issues.flatMap(findingsOf) };
-  const { connect, timeout, faces, qmp, socket, tls, log, access, ...others } = result.data;
+  const { connect, timeout, faces, qmp, socket, tls, log, access, balloon, ...others } = result.data;
   const { 'cert-file': certFile, 'key-file': keyFile, 'client-ca-file': clientCaFile } = tls;
   return {
     config: {
@@ -192,6 +199,7 @@ export function checkConfig(settings: unknown, accounts: Accounts): Checked {
       access: access.map(({ users = [], groups = [], certificates = [], tokens = [], domains, providers = ['*'] }) => {
         return { users, groups, certificates, tokens, domains, providers };
       }),
+      balloon: balloon.map(({ domains, poll }) => ({ domains, intervalSeconds: poll / 1000 })),
     },
   };
 }

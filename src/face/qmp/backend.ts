@@ -71,7 +71,7 @@ export class DomainBackend implements QmpBackend {
   }
 
   async #querySchemas(provider: string | undefined, options: CallOptions): Promise<QmpOutput> {
-    const schemas = await this.#stats.schemas(options, provider);
+    const schemas = await this.#stats.schemas(options, provider === undefined ? {} : { provider });
     return encodeSchemas(schemas.map(reportedSchema));
   }
 

@@ -5,6 +5,7 @@ import type { CallOptions } from '../../model/provider.ts';
 import type { Sample } from '../../model/sample.ts';
 import type { Schema, StatDescriptor } from '../../model/stat.ts';
 import { reportedEntries } from '../../protocol/qmp/reported.ts';
+import type { StatsWords } from '../../protocol/qmp/server/commands.ts';
 import type { StatsResult } from '../../protocol/qmp/stats-reply.ts';
 import type { DomainAnswer, SampleAnswer } from '../../registry/answer.ts';
 import type { Reader } from '../face.ts';
@@ -26,22 +27,22 @@ export interface StatsSelection {
 export class DomainStats {
   readonly #domain: Domain;
   readonly #reader: Reader;
-  readonly #providers: readonly string[];
+  readonly #words: StatsWords;
   readonly #maxAgeMs: number;
   /** By target; they stay the same while the VM lives. */
   readonly #descriptors = new Map<string, DescriptorsByProvider>();
 
-  /** `providers` are QEMU's own, in its order; values up to `maxAgeMs` old will do. */
-  constructor(domain: Domain, reader: Reader, providers: readonly string[], maxAgeMs: number) {
+  /** `words` are QEMU's own, in its order; values up to `maxAgeMs` old will do. */
+  constructor(domain: Domain, reader: Reader, words: StatsWords, maxAgeMs: number) {
     this.#domain = domain;
     this.#reader = reader;
-    this.#providers = providers;
+    this.#words = words;
     this.#maxAgeMs = maxAgeMs;
   }
 
   /** All samples of a target, ascending; the same array while they are the same. @throws what kept them away */
   async samples(target: string, { signal }: CallOptions): Promise<readonly Sample[]> {
-    const providers = this.#providers.map((provider) => ({ provider }));
+    const providers = this.#words.providers.map((provider) => ({ provider }));
     const domains = [this.#domain.uuid ?? this.#domain.name];
     const answers = await this.#reader.query({ target, providers }, { domains, maxAgeMs: this.#maxAgeMs, signal });
     return this.#itemsOf<Sample>(answers as readonly SampleAnswer[]);
@@ -54,7 +55,7 @@ export class DomainStats {
     options: CallOptions,
   ): Promise<readonly StatsResult[]> {
     const descriptors = await this.#describedBy(target, options);
-    const entries = providers ?? this.#providers.map((provider): ProviderFilter => ({ provider }));
+    const entries = providers ?? this.#words.providers.map((provider): ProviderFilter => ({ provider }));
     return entries.flatMap(({ provider, names }) =>
       samples
         .filter((sample) => sample.provider === provider && isPathSelected(paths, sample.path))
@@ -66,14 +67,20 @@ export class DomainStats {
     );
   }
 
-  /** The schemas of QEMU's providers, or of one of them. @throws what kept them away */
-  async schemas(options: CallOptions, provider?: string): Promise<readonly Schema[]> {
-    const answers = await this.#reader.schemas({
-      domains: [this.#domain.uuid ?? this.#domain.name],
-      signal: options.signal,
-    });
-    const wanted = provider === undefined ? this.#providers : [provider];
-    const schemas = this.#itemsOf(answers);
+  /**
+   * The schemas of QEMU's providers, or of one of them, of QEMU's targets, or of one of those: what is measured of others
+   * is not asked for.
+   * @throws what kept them away
+   */
+  async schemas(
+    { signal }: CallOptions,
+    { provider, target }: Partial<Pick<Schema, 'provider' | 'target'>> = {},
+  ): Promise<readonly Schema[]> {
+    const read = { domains: [this.#domain.uuid ?? this.#domain.name], signal };
+    const targets = target === undefined ? this.#words.targets : [target];
+    const answers = await Promise.all(targets.map((each) => this.#reader.schemas({ ...read, target: each })));
+    const schemas = this.#itemsOf(answers.flat());
+    const wanted = provider === undefined ? this.#words.providers : [provider];
     return wanted.flatMap((name) => schemas.filter((schema) => schema.provider === name));
   }
 
@@ -81,23 +88,23 @@ export class DomainStats {
   async #describedBy(target: string, options: CallOptions): Promise<DescriptorsByProvider> {
     const known = this.#descriptors.get(target);
     if (known !== undefined) return known;
-    const schemas = await this.schemas(options).catch((): readonly Schema[] => []);
+    const schemas = await this.schemas(options, { target }).catch((): readonly Schema[] => []);
     const found: DescriptorsByProvider = new Map(
-      schemas
-        .filter((schema) => schema.target === target)
-        .map(({ provider, stats }) => [provider, new Map(stats.map((stat) => [stat.name, stat]))]),
+      schemas.map(({ provider, stats }) => [provider, new Map(stats.map((stat) => [stat.name, stat]))]),
     );
     if (found.size > 0) this.#descriptors.set(target, found);
     return found;
   }
 
-  /** Names and uuids may be shared: the id tells. */
+  /** Names and uuids may be shared: the id tells. The items of one answer stay the same array. */
   #itemsOf<T>(answers: readonly DomainAnswer<T>[]): readonly T[] {
-    const answer = answers.find(({ domain }) => domain.id === this.#domain.id);
-    if (answer === undefined) throw new VirtstatError('DOMAIN_GONE', `${this.#domain.name} is no longer there`);
-    const [error] = answer.errors;
-    if (answer.items.length === 0 && error !== undefined) throw error;
-    return answer.items;
+    const own = answers.filter(({ domain }) => domain.id === this.#domain.id);
+    if (own.length === 0) throw new VirtstatError('DOMAIN_GONE', `${this.#domain.name} is no longer there`);
+    const [only, ...others] = own.map((answer) => answer.items);
+    const items = only !== undefined && others.length === 0 ? only : own.flatMap((answer) => answer.items);
+    const [error] = own.flatMap(({ errors }) => errors);
+    if (items.length === 0 && error !== undefined) throw error;
+    return items;
   }
 }
 

@@ -122,9 +122,12 @@ describe('a domain’s socket', () => {
 
   it('has the schemas and statistics of QEMU’s own providers only', async () => {
     const path = await serve();
+    const before = monitor.requests.length;
     const [, , schemas] = await talk(path, `${NEGOTIATE}{"execute":"query-stats-schemas"}`, 3);
     expect(schemas).toContain('"provider": "kvm"');
     expect(schemas).not.toContain('secret');
+    // What is measured of other targets is nothing that QEMU would have to be asked for.
+    expect(monitor.requests.slice(before).map(({ command }) => command)).not.toContain('query-blockstats');
   });
 
   it.each([

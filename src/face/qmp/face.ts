@@ -153,7 +153,7 @@ class ServedDomain {
       // To whom no rule gives the domain, it does not exist: there is no greeting to tell them more.
       await this.#mayRead(reader, call);
       const version = await this.#versionOf(monitor, call);
-      const stats = new DomainStats(this.#domain, reader, statsWords(version).providers, this.#maxAgeMs);
+      const stats = new DomainStats(this.#domain, reader, statsWords(version), this.#maxAgeMs);
       const guarded: MonitorRelay = {
         ask: async (question, args, options) => {
           await this.#mayRead(reader, options);

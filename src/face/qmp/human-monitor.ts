@@ -35,7 +35,10 @@ export async function humanMonitorCommand(
   const parsed = parseInfoStatsArguments(line.args, statsWords(human.version));
   if (!parsed.ok) return textOf(parsed.lines);
   const { target, names, provider } = parsed.value;
-  const [all, schemas] = await Promise.all([human.stats.samples(target, options), human.stats.schemas(options)]);
+  const [all, schemas] = await Promise.all([
+    human.stats.samples(target, options),
+    human.stats.schemas(options, { target }),
+  ]);
   const paths = target === 'vcpu' ? [(cpu ?? (await firstCpu(human, options)))?.path ?? ''] : undefined;
   const providers = provider === undefined ? undefined : [provider];
   const samples = all.flatMap((sample): Sample[] => {

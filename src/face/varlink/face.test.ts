@@ -14,6 +14,7 @@ import { STATS_INTERFACE } from '../../protocol/varlink/stats/idl.ts';
 import { Registry } from '../../registry/registry.ts';
 import { VarlinkLink } from '../../source/virtstat/link.ts';
 import type { FaceContext, Reader } from '../face.ts';
+import { MAX_CALL_BYTES } from './connection.ts';
 import { VarlinkFace } from './face.ts';
 import { metricsImplementation } from './metrics.ts';
 
@@ -366,5 +367,29 @@ describe('a client', () => {
     socket.write('GET / HTTP/1.1\r\n\r\n\0');
     await vi.waitFor(() => expect(warnings).toEqual([expect.stringContaining('not JSON')]));
     expect(await ask('ListDomains', { brief: true })).toHaveLength(2);
+  });
+
+  it('that sends byte after byte is answered, however many they are, and nobody waits for them', async () => {
+    const call = encodeMessage({ method: 'org.varlink.service.GetInfo' });
+    const slow = Array.from({ length: 100 }, () => connect(join(folder, 'varlink')));
+    const answers = slow.map((socket) => new Promise((resolve) => socket.once('data', resolve)));
+    for (const byte of call) {
+      for (const socket of slow) socket.write(Uint8Array.of(byte));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await ask('ListDomains', { brief: true })).toHaveLength(2);
+    expect((await Promise.all(answers)).every((answer) => String(answer).includes('virtstatd'))).toBe(true);
+    for (const socket of slow) socket.destroy();
+  });
+
+  it('may send a call of so many bytes, and no more', async () => {
+    const fits = connect(join(folder, 'varlink'));
+    const call = encodeMessage({ method: 'org.varlink.service.GetInfo' });
+    fits.write(Buffer.concat([Buffer.alloc(MAX_CALL_BYTES - call.length + 1, ' '), call]));
+    expect(String(await new Promise((resolve) => fits.once('data', resolve)))).toContain('virtstatd');
+    fits.destroy();
+    const large = connect(join(folder, 'varlink')).on('error', () => undefined);
+    large.write(Buffer.alloc(MAX_CALL_BYTES + 1, ' '));
+    await vi.waitFor(() => expect(warnings).toEqual([expect.stringContaining('longer than')]));
   });
 });

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { withDeadline } from '../../host/deadline.ts';
 import { type ByteStream, connectStream, type TlsFiles } from '../../host/stream.ts';
-import { readTlsMaterial } from '../../host/tls-material.ts';
+import { readTlsMaterial, type TlsMaterial } from '../../host/tls-material.ts';
 import type { VirtstatError } from '../../model/errors.ts';
 import { VarlinkClient } from '../../protocol/varlink/client.ts';
 import { encodeMessage } from '../../protocol/varlink/framing.ts';
@@ -35,24 +37,31 @@ function readerFor(caller: Caller): Reader {
   return { domains, list: async () => [], schemas: async () => [], query: async () => [], readsAllOf: () => true };
 }
 
-async function listen(options: Partial<VarlinkFaceOptions> = {}): Promise<void> {
+async function material(): Promise<TlsMaterial> {
   const server = authority.issue('server', 'serverAuth');
   const outcome = await readTlsMaterial({ ...server, clientCaFile: authority.caFile }, new AbortController().signal);
   if ('problems' in outcome) throw new Error(JSON.stringify(outcome));
-  face = new VarlinkFace({ info: { vendor: 'v', product: 'p', version: '1', url: 'u' }, ...options });
-  const log = (facts: LogFacts, msg: string): void => void lines.push({ ...facts, msg });
-  const context: FaceContext = {
-    runtimeDir: folder,
+  return outcome.material;
+}
+
+/** The port 0 is the system's choice. */
+function contextOf(of: TlsMaterial, runtimeDir: string = folder, ports: readonly number[] = [0]): FaceContext {
+  const addresses = ports.map((port) => ({ host: '127.0.0.1', port }));
+  return {
+    runtimeDir,
     sockets: { mode: 0o600 },
     domains: { current: [], subscribe: () => () => undefined },
-    log: { info: () => undefined, warn: log },
+    log: { info: () => undefined, warn: (facts, msg) => void lines.push({ ...facts, msg }) },
     activated: () => undefined,
-    tls: { addresses: [{ host: '127.0.0.1', port: 0 }], material: outcome.material, subscribe: () => () => undefined },
+    tls: { addresses, material: of, subscribe: () => () => undefined },
     isToken: (hash) => hash === sha256(TOKEN),
     readerFor,
   };
-  // The port is the system's choice.
-  await face.listen(context);
+}
+
+async function listen(options: Partial<VarlinkFaceOptions> = {}): Promise<void> {
+  face = new VarlinkFace({ info: { vendor: 'v', product: 'p', version: '1', url: 'u' }, ...options });
+  await face.listen(contextOf(await material()));
 }
 
 interface Session {
@@ -209,6 +218,17 @@ describe.skipIf(why !== undefined)('over TLS', () => {
   });
 });
 
+it.skipIf(why !== undefined)('what listens already is closed again where a port is taken', async () => {
+  await listen();
+  const taken = face.tlsPorts[0] as number;
+  const second = new VarlinkFace({ info: { vendor: 'v', product: 'p', version: '1', url: 'u' } });
+  const runtimeDir = join(folder, 'second');
+  mkdirSync(runtimeDir);
+  const context = contextOf(await material(), runtimeDir, [0, taken]);
+  await expect(second.listen(context)).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
+  expect(readdirSync(runtimeDir)).toEqual([]);
+});
+
 describe.skipIf(why !== undefined)('virtstat+tls:', () => {
   const options = { signal: AbortSignal.timeout(30_000) };
 
@@ -281,5 +301,32 @@ describe.skipIf(why !== undefined)('virtstat+tls:', () => {
     writeFileSync(file, TOKEN);
     expect(await source.scan(options)).toHaveLength(1);
     await source.close();
+  });
+
+  it('asks on a new connection where the other host has fallen silent', async () => {
+    await listen();
+    const sockets: Socket[] = [];
+    // What lies between the two, until it does not any more.
+    const between = createServer((client) => {
+      const server = connect(face.tlsPorts[0] as number, '127.0.0.1');
+      sockets.push(client, server);
+      for (const socket of [client, server]) socket.on('error', () => undefined);
+      client.pipe(server).pipe(client);
+    });
+    await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve));
+    const { port } = between.address() as AddressInfo;
+    const file = join(folder, 'token');
+    writeFileSync(file, TOKEN);
+    const source = new VirtstatSource(`virtstat+tls://127.0.0.1:${port}?ca=${authority.caFile}&token-file=${file}`);
+    const scan = () =>
+      withDeadline((signal) => source.scan({ signal }), { ...options, timeoutMs: 300, what: 'the other host' });
+    await source.scan(options);
+    for (const socket of sockets.splice(0)) socket.unpipe().pause();
+    await expect(scan()).rejects.toMatchObject({ code: 'TIMEOUT' });
+    expect(await source.scan(options)).toHaveLength(1);
+    expect(sockets).toHaveLength(2);
+    await source.close();
+    for (const socket of sockets) socket.destroy();
+    between.close();
   });
 });

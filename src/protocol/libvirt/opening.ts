@@ -1,7 +1,7 @@
 import { VirtstatError } from '../../model/errors.ts';
 import { LibvirtError } from './error.ts';
 import { AUTH_LIST, AUTH_POLKIT, AUTH_TYPE, CONNECT_OPEN, CONNECT_READ_ONLY } from './procedures.ts';
-import type { SaslCredentials } from './sasl.ts';
+import type { SaslCredentials } from './sasl-mechanism.ts';
 import type { LibvirtSession, RemoteCallOptions } from './session.ts';
 
 /** What a session is opened with. */

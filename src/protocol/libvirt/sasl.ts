@@ -1,25 +1,9 @@
 import { Buffer } from 'node:buffer';
 import { VirtstatError } from '../../model/errors.ts';
 import { AUTH_SASL_INIT, AUTH_SASL_START, AUTH_SASL_STEP, type SaslAnswer } from './procedures.ts';
+import type { SaslCredentials, SaslMechanism } from './sasl-mechanism.ts';
 import { ScramSha256 } from './scram.ts';
 import type { LibvirtSession, RemoteCallOptions } from './session.ts';
-
-/** Who wants to be let in. */
-export interface SaslCredentials {
-  readonly username: string;
-  readonly password: string;
-}
-
-/** The client's side of one mechanism. */
-export interface SaslMechanism {
-  readonly name: string;
-  /** Whether it has seen all that it must see. */
-  readonly isComplete: boolean;
-  /** What to send first. */
-  begin(): Uint8Array;
-  /** What to send to a challenge of the server. @throws LIBVIRT_AUTH_FAILED */
-  step(challenge: Uint8Array): Promise<Uint8Array>;
-}
 
 /** Most challenges of an exchange. */
 const MAX_STEPS = 8;

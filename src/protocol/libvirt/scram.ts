@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import { VirtstatError } from '../../model/errors.ts';
-import type { SaslCredentials, SaslMechanism } from './sasl.ts';
+import type { SaslCredentials, SaslMechanism } from './sasl-mechanism.ts';
 
 const DIGEST = 'sha256';
 const DIGEST_BYTES = 32;

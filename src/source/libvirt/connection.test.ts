@@ -213,6 +213,22 @@ describe('qemu+tls:', () => {
     await expect(opening).rejects.toMatchObject({ code: 'TLS_FAILED' });
   });
 
+  it('authenticates by SASL as the user of the URI', async () => {
+    const sasl: Readonly<Record<string, unknown>> = {
+      AUTH_LIST: [1],
+      AUTH_SASL_INIT: 'PLAIN',
+      AUTH_SASL_START: { complete: 1, nil: true, data: new Uint8Array(0) },
+    };
+    const answer = ({ name }: FakeLibvirtCall) => (name in sasl ? { result: sasl[name] } : undefined);
+    await using fake = await FakeLibvirtd.listen({ tls: tls(), answer });
+    const uri = `${fake.uri.replace('//', '//me@')}?pkipath=${pki}`;
+    await expect(LibvirtConnection.open(uri)).rejects.toMatchObject({ code: 'LIBVIRT_AUTH_FAILED' });
+    await using connection = await LibvirtConnection.open(uri, { credentials: { password: 'secret' } });
+    const start = fake.calls.find(({ name }) => name === 'AUTH_SASL_START');
+    expect(start?.args).toMatchObject({ data: new TextEncoder().encode('\0me\0secret') });
+    expect(await connection.getHostname()).toBe('fake');
+  });
+
   it('says that a daemon wants to know us better', async () => {
     await using fake = await FakeLibvirtd.listen({ tls: tls(), greeting: new Uint8Array(0) });
     const opening = LibvirtConnection.open(`${fake.uri}?pkipath=${pki}`);

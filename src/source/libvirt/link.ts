@@ -4,7 +4,7 @@ import { VirtstatError } from '../../model/errors.ts';
 import type { CallOptions } from '../../model/provider.ts';
 import { openDriver } from '../../protocol/libvirt/opening.ts';
 import type { Procedure } from '../../protocol/libvirt/procedures.ts';
-import type { SaslCredentials } from '../../protocol/libvirt/sasl.ts';
+import type { SaslCredentials } from '../../protocol/libvirt/sasl-mechanism.ts';
 import { LibvirtSession } from '../../protocol/libvirt/session.ts';
 import { TlsGreeting } from './tls-greeting.ts';
 import { openTransport } from './transport.ts';
@@ -23,8 +23,8 @@ const PING_TIMEOUT_MS = 5000;
 export interface LibvirtLinkOptions {
   /** For connecting, authentication and opening, in milliseconds; by transport if absent. */
   readonly openTimeoutMs?: number;
-  /** For SASL. */
-  readonly credentials?: SaslCredentials;
+  /** For SASL; the user name may stand in the URI instead. */
+  readonly credentials?: Partial<SaslCredentials> & Pick<SaslCredentials, 'password'>;
 }
 
 /** How long one call may take. */
@@ -55,8 +55,7 @@ export class LibvirtLink {
 
   /** Connects, where there is no connection. @throws what connecting and opening raise; CLOSED, CANCELLED */
   async open(options: CallOptions): Promise<void> {
-    const { session, stream } = await this.#connected(options);
-    if (session.pendingCount === 0) stream.keepAlive(false);
+    await this.#connected(options);
   }
 
   /** Calls a procedure. @throws what connecting and {@link LibvirtSession.call} raise; TIMEOUT, CLOSED */
@@ -70,7 +69,6 @@ export class LibvirtLink {
       if (VirtstatError.is(error) && error.code === 'TIMEOUT') void this.#leaveIfDead(session, stream);
       throw error;
     } finally {
-      // Idle, it does not keep a program from ending.
       if (session.pendingCount === 0) stream.keepAlive(false);
     }
   }
@@ -120,6 +118,8 @@ export class LibvirtLink {
     const connected = this.#attach(stream, kind === 'tls' ? new TlsGreeting() : undefined, forget);
     try {
       await withDeadline((signal) => connected.begin(signal), limit);
+      // Idle, it does not keep a program from ending; whoever waited for it may be gone.
+      stream.keepAlive(false);
       return connected;
     } catch (error) {
       const reason = VirtstatError.from(error, 'INTERNAL', `opening ${this.uri} failed`);
@@ -145,9 +145,13 @@ export class LibvirtLink {
         session.end(error);
       },
     });
-    const { name, transport } = this.#target;
-    const { credentials } = this.#options;
-    const opening = { name, isProtected: transport.kind !== 'tcp', ...(credentials && { credentials }) };
+    const { name, transport, user } = this.#target;
+    const credentials = { username: user, ...this.#options.credentials };
+    const opening = {
+      name,
+      isProtected: transport.kind !== 'tcp',
+      ...(isComplete(credentials) && { credentials }),
+    };
     const begin = async (signal: AbortSignal): Promise<void> => {
       await greeting?.heard;
       await openDriver(session, { ...opening, signal });
@@ -158,4 +162,10 @@ export class LibvirtLink {
   #forget(connecting: Promise<Connected> | undefined): void {
     if (this.#connecting === connecting) this.#connecting = undefined;
   }
+}
+
+function isComplete(
+  credentials: Partial<Record<keyof SaslCredentials, string | undefined>>,
+): credentials is SaslCredentials {
+  return credentials.username !== undefined && credentials.password !== undefined;
 }

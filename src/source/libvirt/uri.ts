@@ -34,7 +34,7 @@ export interface LibvirtUri {
   readonly name: string;
   /** Whether it is the daemon of one user, not that of the host. */
   readonly isSession: boolean;
-  /** Who is let in, where SASL asks. */
+  /** Who we are, where ssh or SASL asks. */
   readonly user?: string;
 }
 

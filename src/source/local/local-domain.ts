@@ -4,14 +4,23 @@ import { hasOwnNetwork, type Process, pathSeenBy, readFileOf, readProcess } from
 import type { StreamAddress } from '../../host/stream.ts';
 import type { Availability, Domain } from '../../model/domain.ts';
 import { VirtstatError } from '../../model/errors.ts';
-import type { CallOptions, FoundDomain, MonitorRelay, OfferedProvider, Provider } from '../../model/provider.ts';
+import type {
+  BalloonPolling,
+  CallOptions,
+  FoundDomain,
+  MonitorRelay,
+  OfferedProvider,
+  Provider,
+} from '../../model/provider.ts';
 import { explained } from '../explain.ts';
+import { ProcessProvider, VIA_PROC } from '../process/provider.ts';
 import { Monitor } from '../qemu/monitor.ts';
 import { Relay } from '../qemu/relay.ts';
 import { VIA_QMP } from '../qemu/via.ts';
 import { type MonitorEndpoint, parseCommandLine } from './command-line.ts';
 import { KVM, LocalFiles } from './local-files.ts';
 import { LocalKvm, type MonitorWay } from './local-kvm.ts';
+import { Threads } from './threads.ts';
 
 /** How long a monitor that could not be reached is left alone, in milliseconds: finding out costs a second each time. */
 const MONITOR_RETRY_MS = 10_000;
@@ -26,13 +35,17 @@ const MONITOR_PATIENCE_MS = 1400;
 export class LocalDomain implements FoundDomain {
   readonly domain: Domain;
   readonly monitor?: MonitorRelay;
+  readonly balloonPolling?: BalloonPolling;
   readonly #process: Process;
   readonly #procRoot: string;
   readonly #files: LocalFiles;
   readonly #monitor: Monitor | undefined;
   readonly #relay: Relay | undefined;
-  /** Our own providers. */
+  readonly #accounts: ProcessProvider;
+  /** Our own providers that stand on the monitor. */
   readonly #own: readonly OfferedProvider[] = [];
+  /** Those that stand on this host itself. */
+  readonly #hosts: readonly OfferedProvider[];
   /** Those that the monitor offered beside KVM's when it was last asked: it may be out of reach by now. */
   #offered: readonly Provider[] = [];
   /** Made once: it is raised at every sample of a VM without a monitor. */
@@ -51,16 +64,27 @@ export class LocalDomain implements FoundDomain {
       this.#relay = new Relay(this.#monitor, { isOneProcess: true });
       this.#own = this.#relay.own.map((provider) => this.#watchedOffer(provider));
       this.monitor = { ask: (...call) => this.#ask((relay) => relay.ask(...call)) };
+      this.balloonPolling = this.#watchedPolling(this.#relay.balloonPolling);
     }
+    const threads = new Threads(pid, {
+      procRoot,
+      name,
+      cpus: (options) => this.#askBriefly((relay, brief) => relay.cpus(brief), options),
+      iothreads: (options) => this.#askBriefly((relay, brief) => relay.iothreads(brief), options),
+      filed: () => this.#files.vcpus(),
+    });
+    const hasExited = () => this.#hasExited();
     this.#files = new LocalFiles(pid, {
       procRoot,
-      cpus: (options) => this.#cpus(options),
-      hasExited: () => this.#hasExited(),
+      pathsOf: (vcpus, options) => threads.pathsOf(vcpus, options),
+      hasExited,
     });
+    this.#accounts = new ProcessProvider(process, { procRoot, threads, hasExited });
+    this.#hosts = [this.#accounts];
   }
 
   async providers(options: CallOptions): Promise<readonly Provider[]> {
-    return [await this.#kvm(options), ...this.#offered, ...this.#own];
+    return [await this.#kvm(options), ...this.#offered, ...this.#own, ...this.#hosts];
   }
 
   async describe(options: CallOptions): Promise<Domain> {
@@ -78,6 +102,7 @@ export class LocalDomain implements FoundDomain {
     const [kvm, ...own] = await Promise.all([
       this.#kvm(options),
       ...this.#own.map((provider) => explained(provider, VIA_QMP, this.domain, options)),
+      ...this.#hosts.map((provider) => explained(provider, VIA_PROC, this.domain, options)),
     ]);
     const offered = this.#offered.flatMap(({ name, targets }) =>
       targets.map((target) => ({ provider: name, target, via: VIA_QMP, available: true })),
@@ -88,6 +113,7 @@ export class LocalDomain implements FoundDomain {
   /** Gives back files and connection. */
   close(): void {
     this.#files.close();
+    this.#accounts.close();
     this.#monitor?.close();
   }
 
@@ -134,14 +160,17 @@ export class LocalDomain implements FoundDomain {
     };
   }
 
-  /** The vCPUs as the monitor names them; none where it cannot be asked. */
-  async #cpus(options: CallOptions): Promise<readonly { path: string; threadId: number }[]> {
-    try {
-      return await this.#askBriefly((relay, brief) => relay.cpus(brief), options);
-    } catch (error) {
-      if (VirtstatError.is(error) && error.code === 'DOMAIN_GONE') throw error;
-      return [];
-    }
+  #watchedPolling(polling: BalloonPolling): BalloonPolling {
+    return {
+      order: (order) => {
+        const lease = polling.order(order);
+        return {
+          keep: (options) => this.#ask(() => lease.keep(options)),
+          // What has to be put back is tried also where the monitor was out of reach a moment ago.
+          release: (options) => this.#explained(() => lease.release(options)),
+        };
+      },
+    };
   }
 
   /** As {@link #ask}, for what is not waited for long; a monitor that takes longer is out of reach. @throws also TIMEOUT */
@@ -177,8 +206,14 @@ export class LocalDomain implements FoundDomain {
     if (this.#relay === undefined) throw (this.#noMonitor ??= noMonitor(this.domain.name));
     const refusal = this.#refusalNow();
     if (refusal !== undefined) throw refusal;
+    const relay = this.#relay;
+    return this.#explained(() => question(relay));
+  }
+
+  /** What fails because the process has exited says so. @throws as {@link #ask} */
+  async #explained<T>(question: () => Promise<T>): Promise<T> {
     try {
-      return await question(this.#relay);
+      return await question();
     } catch (error) {
       const reason = VirtstatError.from(error, 'INTERNAL', `asking the monitor of ${this.domain.name} failed`);
       if (this.#hasExited()) throw gone(this.domain, reason);

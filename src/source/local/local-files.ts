@@ -1,12 +1,11 @@
 import { listKvmFds } from '../../host/kvm-fds.ts';
-import { threadIds } from '../../host/processes.ts';
 import { VirtstatError } from '../../model/errors.ts';
 import type { CallOptions } from '../../model/provider.ts';
 import type { Reading } from '../../model/sample.ts';
 import type { Schema } from '../../model/stat.ts';
 import { VIA_KVM_FILE } from '../kvm/stats-file.ts';
 import { goneError, openStatsFiles, type VmmFiles, type VmmFilesOptions } from '../kvm/vmm-files.ts';
-import { type CpuIdentity, pathsOf, type VcpuIdentity } from './vcpu-paths.ts';
+import type { VcpuIdentity } from './vcpu-paths.ts';
 
 /** The provider of these statistics, by QEMU's name. */
 export const KVM = 'kvm';
@@ -16,8 +15,8 @@ const LOOK_AGAIN_MS = 5000;
 
 /** What the stats files of one VM need to know from others. */
 export interface LocalFilesOptions extends VmmFilesOptions {
-  /** The vCPUs as the monitor names them; none where it cannot be asked. */
-  readonly cpus: (options: CallOptions) => Promise<readonly CpuIdentity[]>;
+  /** The QOM path of each vCPU, undefined where it cannot be told. */
+  readonly pathsOf: (vcpus: readonly VcpuIdentity[], options: CallOptions) => Promise<readonly (string | undefined)[]>;
   /** True where the process that was found has exited, though another may have its pid by now. */
   readonly hasExited: () => boolean;
 }
@@ -34,7 +33,6 @@ export class LocalFiles {
   #refusal: VirtstatError | undefined;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #isClosed = false;
-  #named: NamedVcpus | undefined;
 
   constructor(pid: number, options: LocalFilesOptions) {
     this.#pid = pid;
@@ -69,6 +67,12 @@ export class LocalFiles {
     if (files.stats(target) === undefined) return undefined;
     const readings = files.sample(target);
     return target === 'vcpu' ? this.#withPaths(readings, files, options) : readings;
+  }
+
+  /** The vCPUs that have a stats file, with the threads that created them; none where there are no files to read. */
+  vcpus(): readonly VcpuIdentity[] {
+    const files = this.#open('vcpu');
+    return files instanceof VirtstatError ? [] : files.vcpus;
   }
 
   /** For good: whoever still asks opens nothing again. */
@@ -127,30 +131,9 @@ export class LocalFiles {
   async #withPaths(readings: readonly Reading[], files: VmmFiles, options: CallOptions): Promise<readonly Reading[]> {
     // Now, since the files may be looked at anew, or closed, while the monitor is asked.
     const { vcpus } = files;
-    const { paths } = await this.#name(vcpus, options);
+    const paths = await this.#options.pathsOf(vcpus, options);
     return readings.map((reading, index) => withPath(reading, paths[index] ?? reading.path));
   }
-
-  /** A monitor that could not be asked may be free later. */
-  async #name(vcpus: readonly VcpuIdentity[], options: CallOptions): Promise<NamedVcpus> {
-    const key = vcpus.map(({ vcpuId, threadId }) => `${vcpuId}/${threadId}`).join();
-    const known = this.#named;
-    const askedAtMs = performance.now();
-    if (known?.key === key && (!known.paths.includes(undefined) || askedAtMs - known.askedAtMs < LOOK_AGAIN_MS)) {
-      return known;
-    }
-    const cpus = await this.#options.cpus(options);
-    const named = { key, askedAtMs, paths: pathsOf(vcpus, cpus, threadIds(this.#pid, this.#options.procRoot)) };
-    this.#named = named;
-    return named;
-  }
-}
-
-/** The QOM paths of vCPUs, good for as long as the same threads created them. */
-interface NamedVcpus {
-  readonly key: string;
-  readonly askedAtMs: number;
-  readonly paths: readonly (string | undefined)[];
 }
 
 /** The same reading under another path. Not with the first as its prototype: the engine would make a class of each. */

@@ -2,6 +2,7 @@ import { nowNs } from '../../host/clock.ts';
 import type { Availability, Domain, Vmm } from '../../model/domain.ts';
 import { VirtstatError } from '../../model/errors.ts';
 import type {
+  BalloonPolling,
   CallOptions,
   MonitorRelay,
   MonitorValue,
@@ -12,6 +13,7 @@ import type {
 import type { Reading } from '../../model/sample.ts';
 import type { Schema } from '../../model/stat.ts';
 import type { JsonValue } from '../../protocol/json/json.ts';
+import { decodeIothreads, type Iothread } from '../../protocol/qmp/iothreads.ts';
 import { type QemuVersion, QmpCommandError } from '../../protocol/qmp/messages.ts';
 import {
   decodeCpus,
@@ -26,6 +28,7 @@ import type { QmpArguments } from '../../protocol/qmp/session.ts';
 import { decodeSchemas, decodeStats } from '../../protocol/qmp/stats-reply.ts';
 import { encodeStatsRequest } from '../../protocol/qmp/stats-request.ts';
 import { explained } from '../explain.ts';
+import { QemuBalloonPolling } from './balloon-polling.ts';
 import { Kept } from './kept.ts';
 import type { Monitor } from './monitor.ts';
 import { ownProviders } from './providers/own.ts';
@@ -62,12 +65,15 @@ export class Relay implements MonitorRelay {
   readonly #identity: Kept<Identity>;
   /** Our own providers, which stand on other commands than `query-stats`. */
   readonly own: readonly OfferedProvider[];
+  /** Apart from what reads. */
+  readonly balloonPolling: BalloonPolling;
 
   constructor(monitor: Monitor, { isOneProcess = false }: RelayOptions = {}) {
     this.#monitor = monitor;
     this.#offer = new Kept(monitor, { isOneProcess }, (call) => this.#askOffer(call));
     this.#identity = new Kept(monitor, { isOneProcess }, (call) => this.#askIdentity(call));
-    this.own = ownProviders(monitor);
+    this.own = ownProviders(monitor, { isOneProcess });
+    this.balloonPolling = new QemuBalloonPolling(monitor);
   }
 
   /**
@@ -106,6 +112,11 @@ export class Relay implements MonitorRelay {
   /** The vCPUs, ascending. @throws as {@link offer} */
   async cpus(options: CallOptions): Promise<readonly VmCpu[]> {
     return decodeCpus(await this.#ask('query-cpus-fast', options));
+  }
+
+  /** The I/O threads, ascending. @throws as {@link offer} */
+  async iothreads(options: CallOptions): Promise<readonly Iothread[]> {
+    return decodeIothreads(await this.#ask('query-iothreads', options));
   }
 
   /** Whether the VM runs. @throws as {@link offer} */

@@ -195,7 +195,7 @@ describe('QemuSource', () => {
     await using sick = await FakeMonitor.listen({ name: 'sick', fault: 'dies-in-mid-reply' });
     const registry = new Registry([new QemuSource(sick.uri), new QemuSource(well.uri)]);
     try {
-      const answers = await registry.query({ target: 'vm' });
+      const answers = await registry.query({ target: 'vm', providers: [{ provider: 'kvm' }] });
       expect(answers.map(({ items, errors }) => [items.length, errors.map((error) => error.code)])).toEqual([
         [0, ['CONNECTION_LOST']],
         [1, []],

@@ -32,6 +32,7 @@ export class QemuSource implements Source {
       {
         domain,
         monitor: relay,
+        balloonPolling: relay.balloonPolling,
         providers: (call) => relay.providers(call),
         describe: (call) => relay.describe(domain, call),
         availability: (call) => relay.availability(domain, call),

@@ -26,6 +26,10 @@ interface Connected {
   readonly stream: ByteStream;
   /** Rejects where the peer did not take our token; undefined where none was shown. */
   readonly authenticated: Promise<unknown> | undefined;
+  /** Chunks that came so far. */
+  readonly received: () => number;
+  /** Ends it; whoever calls next connects anew. */
+  readonly end: (reason: VirtstatError) => void;
 }
 
 /** A connection to a varlink service that is made with the first call, and anew with the first call after it was lost. */
@@ -48,11 +52,13 @@ export class VarlinkLink {
   /** Calls a method with one reply. @throws what connecting and {@link VarlinkClient.call} raise; AUTHENTICATION_FAILED, CLOSED */
   async call(method: string, parameters: VarlinkParameters, options: CallOptions): Promise<JsonObject> {
     const connected = await this.#connected(options);
-    const { client, stream } = connected;
+    const { client, stream, received } = connected;
+    const before = received();
     stream.keepAlive(true);
     try {
       return await client.call(method, parameters, options);
     } catch (error) {
+      if (isTimeout(error) && received() === before) this.#giveUp(connected);
       throw await this.#explained(error, connected);
     } finally {
       // Idle, it does not keep a program from ending.
@@ -106,6 +112,8 @@ export class VarlinkLink {
       timeoutMs: connectTimeoutMs,
     });
     const connecting = this.#connecting;
+    let chunks = 0;
+    const received = (): number => chunks;
     const client = new VarlinkClient({
       interfaces,
       send: (bytes) => stream.write(bytes),
@@ -115,23 +123,32 @@ export class VarlinkLink {
       },
     });
     stream.listen({
-      onData: (chunk) => client.receive(chunk),
+      onData: (chunk) => {
+        chunks++;
+        client.receive(chunk);
+      },
       onEnd: (error) => {
         this.#forget(connecting);
         client.end(error);
       },
     });
-    if (token === undefined) return { client, stream, authenticated: undefined };
-    // It leaves together with the first call.
-    const authenticated = client.call('org.virtstat.Stats.Authenticate', { token });
-    authenticated.catch((error: unknown) => {
-      // What is called next shows the token anew: another may be in the file by then.
-      const reason = this.#refusal(error);
+    const end = (reason: VirtstatError): void => {
       this.#forget(connecting);
       client.end(reason);
       stream.close(reason);
-    });
-    return { client, stream, authenticated };
+    };
+    if (token === undefined) return { client, stream, authenticated: undefined, received, end };
+    // It leaves together with the first call.
+    const authenticated = client.call('org.virtstat.Stats.Authenticate', { token });
+    // What is called next shows the token anew: another may be in the file by then.
+    authenticated.catch((error: unknown) => end(this.#refusal(error)));
+    return { client, stream, authenticated, received, end };
+  }
+
+  /** A host that vanished says nothing for a quarter of an hour: whoever asks next asks on a new connection. */
+  #giveUp({ end }: Connected): void {
+    if (this.#address.kind === 'unix') return;
+    end(new VirtstatError('CONNECTION_LOST', `${this.name} has said nothing more`));
   }
 
   /** The reason behind an error: a token that was not taken before the call failed. */
@@ -165,4 +182,8 @@ export class VarlinkLink {
 
 function isErrorOf(error: unknown, name: string): boolean {
   return error instanceof VarlinkError && error.errorName === `org.virtstat.Stats.${name}`;
+}
+
+function isTimeout(error: unknown): boolean {
+  return VirtstatError.is(error) && error.code === 'TIMEOUT';
 }

@@ -8,13 +8,16 @@ import { VarlinkError, type VarlinkParameters } from '../../protocol/varlink/mes
 import { decodeAvailability, decodeDomain, decodeSample, decodeSchema } from '../../protocol/varlink/stats/decode.ts';
 import type { VarlinkLink } from './link.ts';
 
+/** How long it stays known who measures what there, in milliseconds: disks come and go. */
+const PROVIDERS_MAX_AGE_MS = 10_000;
+
 /** A domain of another virtstatd. It has a connection of its own: a slow domain does not hold up the others. */
 export class RemoteDomain implements FoundDomain {
   readonly domain: Domain;
   readonly #remote: Domain;
   readonly #link: VarlinkLink;
   #listing: Promise<JsonObject> | undefined;
-  #providers: readonly Provider[] | undefined;
+  #providers: { readonly known: readonly Provider[]; readonly askedMs: number } | undefined;
 
   constructor(remote: Domain, uri: string, link: VarlinkLink) {
     this.domain = localized(remote, uri);
@@ -22,13 +25,16 @@ export class RemoteDomain implements FoundDomain {
     this.#link = link;
   }
 
-  /** Those that have a schema there. What can be measured does not change while a VM lives. */
+  /** Those that have a schema there. */
   async providers(options: CallOptions): Promise<readonly Provider[]> {
-    if (this.#providers !== undefined) return this.#providers;
+    const askedMs = performance.now();
+    if (this.#providers !== undefined && askedMs - this.#providers.askedMs < PROVIDERS_MAX_AGE_MS) {
+      return this.#providers.known;
+    }
     const { schemas, errors } = await this.#schemas(options);
     const byName = Map.groupBy(schemas, ({ provider }) => provider);
     const providers = [...byName].map(([name, own]) => this.#provider(name, own));
-    if (errors.length === 0) this.#providers = providers;
+    if (errors.length === 0) this.#providers = { known: providers, askedMs };
     else if (providers.length === 0) throw errors[0];
     return providers;
   }

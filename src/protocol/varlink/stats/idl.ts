@@ -66,7 +66,7 @@ type StatsScale (
 type StatsDescriptor (
   name: string,
   # "cumulative" (only grows), "instant", "peak" (the largest so far), "linear-histogram",
-  # "log2-histogram"
+  # "log2-histogram", "histogram" (its boundaries are the stat of this name and "_boundaries")
   kind: string,
   # "bytes", "seconds", "cycles", "boolean"; absent: a plain number. For a histogram, this and
   # "scale" are of the bounds of its buckets, whose values are counts.
