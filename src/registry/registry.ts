@@ -33,6 +33,11 @@ export interface SchemaReadOptions extends ReadOptions {
 export interface QueryOptions extends ReadOptions {
   /** Values up to this old will do, in milliseconds; 0 if absent: read anew. */
   readonly maxAgeMs?: number;
+  /**
+   * How long a domain is waited for that has last values, in milliseconds: after that those are given, marked stale, while it is
+   * asked on for whoever comes next. Absent: until its deadline.
+   */
+  readonly patienceMs?: number;
 }
 
 /** What a watch takes. */

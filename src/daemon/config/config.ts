@@ -47,7 +47,7 @@ export interface SocketConfig {
 }
 
 /** The faces that there are. */
-export const FACE_NAMES = ['qmp', 'varlink'] as const;
+export const FACE_NAMES = ['qmp', 'libvirt', 'varlink'] as const;
 
 /** The name of a face. */
 export type FaceName = (typeof FACE_NAMES)[number];
