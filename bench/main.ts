@@ -16,6 +16,7 @@ const MODULES: Readonly<Record<string, () => Promise<{ readonly run: Run }>>> = 
   readers: () => import('./readers.ts'),
   hung: () => import('./hung.ts'),
   fleet: () => import('./fleet.ts'),
+  interfaces: () => import('./interfaces.ts'),
 };
 
 async function main(names: readonly string[]): Promise<boolean> {

@@ -92,18 +92,19 @@ describe('a VM on this host', () => {
   it('is given back all that was opened when it exits', async (context) => {
     const vm = await startNewer(context);
     const host = localOf([vm]);
+    const filter = { target: 'vcpu', providers: [{ provider: 'kvm' }] };
     await host.query({ target: 'vm' });
     const before = openFds();
-    await host.query({ target: 'vcpu' });
+    await host.query(filter);
     expect(openFds()).toBeGreaterThanOrEqual(before + 3);
     await vm.stop();
     await sleep(300);
     expect(openFds()).toBeLessThanOrEqual(before);
-    const [answer] = await host.query({ target: 'vcpu' });
+    const [answer] = await host.query(filter);
     expect(answer?.items ?? []).toEqual([]);
     expect(answer?.errors.map(({ code }) => code) ?? ['DOMAIN_GONE']).toEqual(['DOMAIN_GONE']);
     await sleep(2000);
-    expect(await host.query({ target: 'vcpu' })).toEqual([]);
+    expect(await host.query(filter)).toEqual([]);
   });
 
   it('gets a new reading for a vCPU that is plugged in', async (context) => {

@@ -17,6 +17,7 @@ import { describe, expect, it, onTestFinished, type TestContext } from 'vitest';
 import type { Sample } from '../src/model/sample.ts';
 import { Registry } from '../src/registry/registry.ts';
 import { LocalSource } from '../src/source/local/local-source.ts';
+import { virtstatUnder } from './lab/cli.ts';
 import { asNobody, objectionToNobody } from './lab/nobody.ts';
 import { newerQemuRoot, startQemu, type Vm, type VmOptions, whyNoVm } from './lab/qemu.ts';
 import { RawQmp } from './lab/qmp.ts';
@@ -305,6 +306,23 @@ it('without any right all but the I/O counters can be read, and the list says wh
     }),
   );
 }, 60_000);
+
+it.for([1, 2])(
+  'a /proc that hides other users’ processes (hidepid=%i) hides their VMs as a whole',
+  async (hidepid, context) => {
+    const reason = await objectionToNobody();
+    if (reason !== undefined) context.skip(reason);
+    const vm = await start(context, { smp: 1, paused: true });
+    const script = `mount -t proc -o hidepid=${hidepid} proc /proc; exec "$@"`;
+    const isolated = ['unshare', '--mount', '--propagation', 'private', '--', 'sh', '-ec', script, 'sh'];
+    const asWho = (...who: readonly string[]) => virtstatUnder([...isolated, ...who], 'list', '--json');
+    const uuids = ({ stdout }: { readonly stdout: string }) =>
+      (JSON.parse(stdout || '[]') as readonly { uuid?: string }[]).map(({ uuid }) => uuid);
+    expect(uuids(await asWho())).toContain(vm.uuid);
+    const nobody = ['setpriv', '--reuid', 'nobody', '--regid', 'nogroup', '--clear-groups', '--'];
+    expect(uuids(await asWho(...nobody))).not.toContain(vm.uuid);
+  },
+);
 
 it('control groups are those that the VM is in', async (context) => {
   const mounts = [...read('/proc/self/mountinfo').matchAll(/^\S+ \S+ \S+ \/ (\S+) .* - (cgroup2?) \S+ (\S+)$/gm)];

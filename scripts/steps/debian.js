@@ -23,6 +23,8 @@ export const TEST_PACKAGES = [
   ['/usr/bin/virsh', 'libvirt-clients', 'tests against libvirt'],
   ['/usr/bin/qemu-img', 'qemu-utils', 'tests against libvirt'],
   ['/usr/lib/python3/dist-packages/libvirt.py', 'python3-libvirt', 'tests and benchmarks against libvirt'],
+  ['/usr/sbin/ip', 'iproute2', 'tests with network devices'],
+  ['/usr/bin/python3', 'python3', 'tests with network devices'],
   ['/usr/bin/fish', 'fish', 'tests of shell completion'],
   ['/usr/bin/zsh', 'zsh', 'tests of shell completion'],
 ];

@@ -1,13 +1,16 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   hasOwnNetwork,
+  isStillRunning,
   listProcesses,
+  listThreads,
   MAX_COMMAND_LINE_BYTES,
   MAX_TEXT_FILE_BYTES,
+  MAX_THREADS,
   pathSeenBy,
   readFileOf,
   readProcess,
@@ -46,6 +49,26 @@ it('finds processes by program name', () => {
     startTicks: 987654n,
     argv: ['/usr/bin/qemu-system-x86_64', '-name', 'a b', '-m'],
   });
+});
+
+it('looks at no more threads than the bound', () => {
+  const task = join(proc, '200', 'task');
+  mkdirSync(task, { recursive: true });
+  const add = (id: number) => writeFileSync(join(task, String(id)), '');
+  for (let id = 1; id < MAX_THREADS; id++) add(id);
+  expect(listThreads(200, proc)).toHaveLength(MAX_THREADS - 1);
+  for (let id = MAX_THREADS; id < MAX_THREADS + 10; id++) add(id);
+  expect(listThreads(200, proc)).toHaveLength(MAX_THREADS);
+  expect(listThreads(299, proc)).toEqual([]);
+});
+
+it('does not look at threads that have the same ids in their own namespace', () => {
+  mkdirSync(join(proc, '201', 'task', '201'), { recursive: true });
+  writeFileSync(join(proc, '201', 'status'), 'Name:\tx\nNSpid:\t201\n');
+  expect(threadIds(201, proc)).toEqual(new Map());
+  writeFileSync(join(proc, '201', 'status'), 'Name:\tx\nNSpid:\t201\t1\n');
+  writeFileSync(join(proc, '201', 'task', '201', 'status'), 'Name:\tx\nNSpid:\t201\t1\n');
+  expect(threadIds(201, proc)).toEqual(new Map([[1, 201]]));
 });
 
 it('cuts a command line without end', () => {
@@ -131,6 +154,18 @@ describe('a process in a container', () => {
 it('has nothing for a process that is exiting', () => {
   addProcess(15, '', 'kvm');
   expect(readProcess(15, proc)).toBeUndefined();
+});
+
+it('knows whether that very process lives', () => {
+  expect(isStillRunning({ pid: 10, startTicks: 987654n }, proc)).toBe(true);
+  expect(isStillRunning({ pid: 10, startTicks: 987653n }, proc)).toBe(false);
+  expect(isStillRunning({ pid: 99, startTicks: 987654n }, proc)).toBe(false);
+  addProcess(16, '', 'kvm');
+  const stat = join(proc, '16', 'stat');
+  for (const state of ['Z', 'X']) {
+    writeFileSync(stat, readFileSync(stat, 'latin1').replace(/\) \w/, `) ${state}`));
+    expect(isStillRunning({ pid: 16, startTicks: 987654n }, proc)).toBe(false);
+  }
 });
 
 it('knows threads by the ids that they have in their own namespace', () => {

@@ -41,13 +41,22 @@ export function readProcess(
     const argv = splitCommandLine(readUpTo(`${procRoot}/${pid}/cmdline`, MAX_COMMAND_LINE_BYTES));
     // One that is exiting, or has and waits for its parent to notice, has no arguments any more; a kernel thread has none.
     if (!argv[0] || !accept(programOf(argv[0]))) return undefined;
-    return {
-      pid,
-      startTicks: startTicksOf(readUpTo(`${procRoot}/${pid}/stat`, MAX_TEXT_FILE_BYTES).toString('latin1')),
-      argv,
-    };
+    return { pid, startTicks: readStat(pid, procRoot).startTicks, argv };
   } catch {
     return undefined;
+  }
+}
+
+/** True while that very process lives: another may have its pid by now, or its parent may not have noticed its end yet. */
+export function isStillRunning(
+  { pid, startTicks }: Pick<Process, 'pid' | 'startTicks'>,
+  procRoot: string = PROC_ROOT,
+): boolean {
+  try {
+    const stat = readStat(pid, procRoot);
+    return stat.startTicks === startTicks && stat.state !== 'Z' && stat.state !== 'X';
+  } catch {
+    return false;
   }
 }
 
@@ -187,13 +196,26 @@ function programOf(argv0: string): string {
   return argv0.slice(argv0.lastIndexOf('/') + 1);
 }
 
-/**
- * Start time of a process by its /proc/PID/stat, in clock ticks since boot: field 22 (proc(5)); the name in field 2 may hold
- * blanks and brackets, so count from its end.
- */
+/** Start time of a process by its /proc/PID/stat, in clock ticks since boot: field 22 (proc(5)). */
 export function startTicksOf(stat: string): bigint {
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return BigInt(fields[19] ?? 0);
+  return BigInt(fieldsOf(stat)[STARTED] ?? 0);
+}
+
+/** Longest that a line of /proc/PID/stat gets: 52 numbers and a name. */
+const MAX_STAT_BYTES = 4096;
+
+/** Fields 3 and 22 of /proc/PID/stat (proc(5)). */
+function readStat(pid: number, procRoot: string): { readonly state: string; readonly startTicks: bigint } {
+  const stat = readUpTo(`${procRoot}/${pid}/stat`, MAX_STAT_BYTES).toString('latin1');
+  return { state: fieldsOf(stat)[0] ?? '', startTicks: startTicksOf(stat) };
+}
+
+/** Where field 22 is among those behind the name. */
+const STARTED = 19;
+
+/** The fields from the third on: the name in the second may hold blanks and brackets, so count from its end. */
+function fieldsOf(stat: string): readonly string[] {
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
 }
 
 function linkOf(path: string): string | undefined {

@@ -8,6 +8,7 @@ import type { DomainAnswer, FoundDomains, ListAnswer, SampleAnswer, SchemaAnswer
 import { type CheckedRequest, checkDomains, type Request, resolveRequest } from './check.ts';
 import { collectSamples, collectSchemas } from './collect.ts';
 import { Collections } from './collections.ts';
+import { explainMissing, isUnknownWord } from './missing.ts';
 import { type FailedSource, isFailedSource, Search, type SearchResult } from './search.ts';
 
 /** Bounds and choices that hold for every call on a registry. */
@@ -178,7 +179,20 @@ export class Registry {
     const schemas = ofTarget.some(({ items }) => items.length > 0) ? ofTarget : await this.schemas(options);
     const all = schemas.flatMap(({ items }) => items);
     const failed = all.length === 0 && schemas.some(({ errors }) => errors.length > 0);
-    return { filter: failed ? undefined : resolveRequest(request, all), schemas };
+    if (failed) return { filter: undefined, schemas };
+    return { filter: await this.explaining(request, options, () => resolveRequest(request, all)), schemas };
+  }
+
+  /**
+   * What `choose` makes of schemas; where it refuses a target or provider that the domains know but do not have, their reason.
+   * @throws NOTHING_MATCHED with that reason, what `choose` throws
+   */
+  async explaining<T>(words: Partial<Request>, options: ReadOptions, choose: () => T): Promise<T> {
+    try {
+      return choose();
+    } catch (error) {
+      throw isUnknownWord(error) ? explainMissing(error, words, await this.list(options)) : error;
+    }
   }
 
   /** Values now, by domain. Never rejects for what a domain does; a name that does not exist drops out silently. */

@@ -43,6 +43,8 @@ export interface VmOptions {
   readonly guest?: boolean;
   /** More arguments, after all others. */
   readonly args?: readonly string[];
+  /** Commands that stand before QEMU's, each of which replaces itself by the next. */
+  readonly launcher?: readonly string[];
 }
 
 /** A running VM. */
@@ -130,7 +132,7 @@ export async function startQemu(options: VmOptions = {}): Promise<Vm> {
   const hmpPath = join(folder, 'hmp');
   const other = options.accel === 'kvm' && options.paused === true && !hasKvm() ? standIn() : undefined;
   const [command = QEMU, ...args] = [
-    ...launcher(options.root, other?.launcher),
+    ...launcher(options, other?.launcher),
     ...['-name', `${name},debug-threads=on`, '-uuid', uuid],
     ...['-machine', 'pc', '-accel', options.accel ?? (hasKvm() ? 'kvm' : 'tcg'), '-smp', `${options.smp ?? 2}`],
     ...['-m', '32', '-nodefaults', '-no-user-config', '-display', 'none', '-serial', 'none', '-monitor', 'none'],
@@ -181,9 +183,9 @@ async function haltsOfLastVcpu(monitor: RawQmp): Promise<bigint> {
 }
 
 /** The commands that stand before QEMU's arguments: each replaces itself by the next, so the pid stays. */
-function launcher(root: string | undefined, last: readonly string[] = []): readonly string[] {
+function launcher({ root, launcher = [] }: VmOptions, last: readonly string[] = []): readonly string[] {
   // The kernel ends it when this process ends, even by SIGKILL.
-  const bound = ['setpriv', '--pdeathsig', 'KILL', '--'];
+  const bound = ['setpriv', '--pdeathsig', 'KILL', '--', ...launcher];
   if (root === undefined) return [...bound, ...last, QEMU];
   mkdirSync(root + LAB, { recursive: true });
   // Only this QEMU's mount namespace has the lab folder in the chroot, at the same path: nothing is left to unmount.

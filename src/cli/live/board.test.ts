@@ -54,6 +54,17 @@ describe('a board', () => {
     expect(board.sections[0]?.rows[1]?.rates.get('fast')).toEqual([2000]);
   });
 
+  it('has no row for what only tells how things are', () => {
+    const own = new SchemaBook([
+      { domain, items: [{ provider: 'kvm', target: 'vcpu', stats }], errors: [] },
+      { domain, items: [{ provider: 'state', target: 'vcpu', stats: stats.slice(4, 5) }], errors: [] },
+    ]);
+    const still = { ...sampleAt(1n, 0n), provider: 'state', stats: [{ name: 'now', value: 1n }] };
+    const board = new Board();
+    board.update('vcpu', [{ domain, items: [sampleAt(1n, 0n), still], errors: [] }], own);
+    expect(board.sections[0]?.rows.map(({ sample }) => sample.provider)).toEqual(['kvm']);
+  });
+
   it('remembers a bounded history', () => {
     const board = new Board();
     for (let second = 0n; second < 40n; second++) board.update('vcpu', [answerAt(second)], book);

@@ -2,9 +2,9 @@ import type { Domain } from '../../model/domain.ts';
 import type { GrowthByName } from '../../model/growth.ts';
 import type { Sample } from '../../model/sample.ts';
 import { factorOf } from '../../model/scale.ts';
-import type { StatDescriptor } from '../../model/stat.ts';
+import { isMonotonic, type StatDescriptor } from '../../model/stat.ts';
 import type { SampleAnswer } from '../../registry/answer.ts';
-import { GrowthTracker, type SchemaBook } from '../schema-book.ts';
+import { type DescriptorsByName, GrowthTracker, type SchemaBook } from '../schema-book.ts';
 
 /** How many rates of a stat are remembered for its sparkline. */
 export const HISTORY_LENGTH = 12;
@@ -54,11 +54,13 @@ export class Board {
     const rows: BoardRow[] = [];
     for (const { domain, items } of answers) {
       for (const sample of items) {
+        const descriptors = book.of(domain, sample);
+        if (cannotMove(descriptors)) continue;
         const key = JSON.stringify([target, domain.id, sample.provider, sample.path]);
         const rates = nextHistory(this.#histories.get(key), growths.get(sample));
         histories.set(key, rates);
         rows.push({ domain, sample, rates });
-        addTotals(moving, book.of(domain, sample), rates);
+        addTotals(moving, descriptors, rates);
       }
     }
     const others = [...this.#histories].filter(([key]) => !key.startsWith(`[${JSON.stringify(target)},`));
@@ -101,6 +103,11 @@ export class Board {
       .sort((a, b) => b.score - a.score)
       .map(({ stat }) => stat);
   }
+}
+
+/** What only tells how things are has no place in a table of what moves, beside the same object's counters. */
+function cannotMove(descriptors: DescriptorsByName): boolean {
+  return descriptors.size > 0 && ![...descriptors.values()].some(isMonotonic);
 }
 
 function nextHistory(

@@ -22,7 +22,7 @@ export function schemas(options: SchemasOptions): Promise<ExitStatus> {
     const read = { signal: terminal.gone, ...(domains && { domains }) };
     await registry.find(read);
     const everything = await registry.schemas(read);
-    const answers = select(everything, options);
+    const answers = await registry.explaining(options, read, () => select(everything, options));
     terminal.out(options.json ? document(schemasDocument(answers)) : schemasText(answers, terminal.paint));
     warnErrors(answers, terminal);
     const status = statusOfAnswers(answers);

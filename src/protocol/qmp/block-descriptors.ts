@@ -35,9 +35,11 @@ export function describeBlockStat({ name, value }: StatEntry): StatDescriptor {
   return describeStat(name, type, scale);
 }
 
-/** Size of the image as the guest sees it, what it takes up, and how far its protocol layer was written; all in bytes. */
+/** Size of the image as the guest sees it, in bytes. */
 export const CAPACITY = 'capacity';
+/** What the image takes up where it lies, in bytes. */
 export const PHYSICAL = 'physical';
+/** How far the protocol layer of the image was written, in bytes. */
 export const ALLOCATION = 'allocation';
 
 /** QEMU tells the depth of queues as doubles: how many steps of ours one request is: over an hour few are in it. */

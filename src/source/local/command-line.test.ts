@@ -75,6 +75,7 @@ type = "q35"
     expect(parse('-readconfig /etc/box.conf', (path) => (path === '/etc/box.conf' ? text : undefined))).toEqual({
       name: 'box',
       monitors: [unix('/var/lib/box/qemu.monitor')],
+      nics: [],
     });
     expect(parse('-readconfig /gone').monitors).toEqual([]);
   });

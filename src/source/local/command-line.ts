@@ -1,12 +1,19 @@
+import type { Nic } from '../qemu/nics.ts';
+import { NicOptions } from './nic-options.ts';
+import { isOn, type Options, parseOptions } from './option-text.ts';
+
 /**
- * What QEMU's command line says about a VM: the guest's name, its uuid, and where its QMP monitors listen. Everything else
- * on it is passed over. Source: QEMU's invocation manual (qemu-system(1): -name, -uuid, -qmp, -chardev, -mon, -readconfig).
+ * What QEMU's command line says about a VM: the guest's name, its uuid, where its QMP monitors listen, and its NICs.
+ * Everything else on it is passed over. Source: QEMU's invocation manual (qemu-system(1): -name, -uuid, -qmp, -chardev, -mon,
+ * -readconfig; {@link NicOptions} has those of NICs).
  */
 export interface CommandLine {
   readonly name?: string;
   readonly uuid?: string;
   /** In the order of the command line, at most {@link MAX_MONITORS}. */
   readonly monitors: readonly MonitorEndpoint[];
+  /** Those that it began with. */
+  readonly nics: readonly Nic[];
 }
 
 /** Where a QMP monitor listens, as QEMU itself names it: a path is relative to QEMU's root and working folder. */
@@ -16,9 +23,6 @@ export type MonitorEndpoint =
 
 /** How many monitors are believed: a VM has one or two, and each that is out of reach costs time and words. */
 export const MAX_MONITORS = 16;
-
-/** Options of QEMU's form `first,key=value,flag`: the first value may stand without its key. */
-type Options = ReadonlyMap<string, string>;
 
 /** Reads the arguments of a QEMU process; `readConfig` gives the text of a -readconfig file, or undefined. */
 export function parseCommandLine(
@@ -42,6 +46,7 @@ class Findings {
   readonly #chardevs = new Map<string, Options>();
   /** Ids of chardevs, or endpoints given in one piece by -qmp. */
   readonly #monitors: (string | MonitorEndpoint)[] = [];
+  readonly #nics = new NicOptions();
 
   take(option: string, value: string, readConfig: (path: string) => string | undefined): void {
     if (option === 'name') this.#name = parseOptions(value, 'guest').get('guest') ?? this.#name;
@@ -50,6 +55,7 @@ class Findings {
     else if (option === 'mon') this.#takeMonitor(parseOptions(value, 'chardev'));
     else if (option === 'qmp' || option === 'qmp-pretty') this.#takeShorthand(value);
     else if (option === 'readconfig') this.#takeConfig(readConfig(value) ?? '');
+    else this.#nics.take(option, value);
   }
 
   conclude(): CommandLine {
@@ -62,6 +68,7 @@ class Findings {
       ...(this.#name !== undefined && { name: this.#name }),
       ...(this.#uuid !== undefined && { uuid: this.#uuid }),
       monitors: monitors.slice(0, MAX_MONITORS),
+      nics: this.#nics.conclude(),
     };
   }
 
@@ -103,6 +110,8 @@ class Findings {
         options = new Map(id === undefined ? [] : [['id', id]]);
         if (group === 'chardev') take = (all) => this.#takeChardev(all);
         else if (group === 'mon') take = (all) => this.#takeMonitor(all);
+        else if (group === 'netdev') take = (all) => this.#nics.takeNetdev(all);
+        else if (group === 'device') take = (all) => this.#nics.takeDevice(all);
         else if (group === 'name') take = (all) => (this.#name = all.get('guest') ?? this.#name);
         else take = () => undefined;
         continue;
@@ -131,22 +140,4 @@ function dialable(host: string): string {
   const plain = host.replace(/^\[(.*)\]$/, '$1');
   if (plain === '' || plain === '0.0.0.0') return '127.0.0.1';
   return plain === '::' ? '::1' : plain;
-}
-
-function isOn(options: Options, key: string): boolean {
-  const value = options.get(key);
-  return value !== undefined && ['on', 'yes', 'true', 'y', ''].includes(value);
-}
-
-/** Splits at single commas (`,,` stands for one comma); a word without `=` is a flag, the first one the value of `firstKey`. */
-function parseOptions(text: string, firstKey: string): Options {
-  const words = text.replaceAll(',,', '\0').split(',');
-  return new Map(
-    words.map((word, index) => {
-      const plain = word.replaceAll('\0', ',');
-      const equals = plain.indexOf('=');
-      if (equals >= 0) return [plain.slice(0, equals), plain.slice(equals + 1)];
-      return index === 0 ? [firstKey, plain] : [plain, ''];
-    }),
-  );
 }

@@ -1,6 +1,7 @@
 import { withDeadline } from '../../host/deadline.ts';
 import { listKvmFds } from '../../host/kvm-fds.ts';
-import { hasOwnNetwork, type Process, pathSeenBy, readFileOf, readProcess } from '../../host/processes.ts';
+import { NetworkNamespaces } from '../../host/network-devices.ts';
+import { hasOwnNetwork, isStillRunning, type Process, pathSeenBy, readFileOf } from '../../host/processes.ts';
 import type { StreamAddress } from '../../host/stream.ts';
 import type { Availability, Domain } from '../../model/domain.ts';
 import { VirtstatError } from '../../model/errors.ts';
@@ -15,11 +16,14 @@ import type {
 import { explained } from '../explain.ts';
 import { ProcessProvider, VIA_PROC } from '../process/provider.ts';
 import { Monitor } from '../qemu/monitor.ts';
+import { MonitorNics, type Nic } from '../qemu/nics.ts';
 import { Relay } from '../qemu/relay.ts';
 import { VIA_QMP } from '../qemu/via.ts';
 import { type MonitorEndpoint, parseCommandLine } from './command-line.ts';
+import { InterfaceProvider } from './interface-provider.ts';
 import { KVM, LocalFiles } from './local-files.ts';
 import { LocalKvm, type MonitorWay } from './local-kvm.ts';
+import { LocalNics } from './local-nics.ts';
 import { Threads } from './threads.ts';
 
 /** How long a monitor that could not be reached is left alone, in milliseconds: finding out costs a second each time. */
@@ -43,7 +47,7 @@ export class LocalDomain implements FoundDomain {
   readonly #relay: Relay | undefined;
   readonly #accounts: ProcessProvider;
   /** Our own providers that stand on the monitor. */
-  readonly #own: readonly OfferedProvider[] = [];
+  readonly #own: readonly OfferedProvider[];
   /** Those that stand on this host itself. */
   readonly #hosts: readonly OfferedProvider[];
   /** Those that the monitor offered beside KVM's when it was last asked: it may be out of reach by now. */
@@ -52,9 +56,17 @@ export class LocalDomain implements FoundDomain {
   #noMonitor: VirtstatError | undefined;
   #monitorRefusal: { readonly error: VirtstatError; readonly atMs: number } | undefined;
 
-  constructor(id: string, process: Process, source: string, procRoot: string) {
+  /** `namespaces` are shared by the domains of a source. */
+  constructor(
+    id: string,
+    process: Process,
+    source: string,
+    procRoot: string,
+    namespaces: NetworkNamespaces = new NetworkNamespaces(procRoot),
+  ) {
     const { pid, argv } = process;
-    const { name = `qemu-${pid}`, uuid, monitors } = parseCommandLine(argv, (path) => readFileOf(pid, path, procRoot));
+    const commandLine = parseCommandLine(argv, (path) => readFileOf(pid, path, procRoot));
+    const { name = `qemu-${pid}`, uuid, monitors } = commandLine;
     this.domain = { id, name, ...(uuid !== undefined && { uuid }), pid, source };
     this.#process = process;
     this.#procRoot = procRoot;
@@ -62,7 +74,6 @@ export class LocalDomain implements FoundDomain {
     if (addresses.length > 0) {
       this.#monitor = new Monitor(addresses);
       this.#relay = new Relay(this.#monitor, { isOneProcess: true });
-      this.#own = this.#relay.own.map((provider) => this.#watchedOffer(provider));
       this.monitor = { ask: (...call) => this.#ask((relay) => relay.ask(...call)) };
       this.balloonPolling = this.#watchedPolling(this.#relay.balloonPolling);
     }
@@ -74,13 +85,14 @@ export class LocalDomain implements FoundDomain {
       filed: () => this.#files.vcpus(),
     });
     const hasExited = () => this.#hasExited();
+    this.#own = (this.#relay?.own ?? []).map((provider) => this.#watchedOffer(provider));
     this.#files = new LocalFiles(pid, {
       procRoot,
       pathsOf: (vcpus, options) => threads.pathsOf(vcpus, options),
       hasExited,
     });
     this.#accounts = new ProcessProvider(process, { procRoot, threads, hasExited });
-    this.#hosts = [this.#accounts];
+    this.#hosts = [this.#accounts, this.#interfaces(commandLine.nics, namespaces)];
   }
 
   async providers(options: CallOptions): Promise<readonly Provider[]> {
@@ -115,6 +127,21 @@ export class LocalDomain implements FoundDomain {
     this.#files.close();
     this.#accounts.close();
     this.#monitor?.close();
+  }
+
+  #interfaces(configured: readonly Nic[], namespaces: NetworkNamespaces): OfferedProvider {
+    const told = this.#monitor && new MonitorNics(this.#monitor);
+    const nics = new LocalNics(
+      configured,
+      told && ((options) => this.#askBriefly((_relay, brief) => told.get(brief), options)),
+    );
+    return new InterfaceProvider(this.#process.pid, {
+      procRoot: this.#procRoot,
+      namespaces,
+      nics: (options) => nics.get(options),
+      forgetNics: () => told?.forget(),
+      hasExited: () => this.#hasExited(),
+    });
   }
 
   /** The provider of KVM's statistics by the ways that are open now. @throws DOMAIN_GONE */
@@ -223,8 +250,7 @@ export class LocalDomain implements FoundDomain {
   }
 
   #hasExited(): boolean {
-    const { pid, startTicks } = this.#process;
-    return readProcess(pid, this.#procRoot)?.startTicks !== startTicks;
+    return !isStillRunning(this.#process, this.#procRoot);
   }
 }
 

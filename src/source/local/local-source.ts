@@ -1,3 +1,4 @@
+import { NetworkNamespaces } from '../../host/network-devices.ts';
 import { listProcesses, PROC_ROOT, type Process, readProcess } from '../../host/processes.ts';
 import { VirtstatError } from '../../model/errors.ts';
 import type { CallOptions, FoundDomain, Source } from '../../model/provider.ts';
@@ -22,11 +23,13 @@ export class LocalSource implements Source {
   readonly uri = 'local:';
   readonly #options: LocalSourceOptions;
   readonly #procRoot: string;
+  readonly #namespaces: NetworkNamespaces;
   readonly #domains = new Map<string, LocalDomain>();
 
   constructor(options: LocalSourceOptions = {}) {
     this.#options = options;
     this.#procRoot = options.procRoot ?? PROC_ROOT;
+    this.#namespaces = new NetworkNamespaces(this.#procRoot);
   }
 
   /** @throws ACCESS_DENIED where /proc cannot be read */
@@ -38,7 +41,8 @@ export class LocalSource implements Source {
       domain.close();
     }
     for (const [id, process] of processes) {
-      if (!this.#domains.has(id)) this.#domains.set(id, new LocalDomain(id, process, this.uri, this.#procRoot));
+      if (this.#domains.has(id)) continue;
+      this.#domains.set(id, new LocalDomain(id, process, this.uri, this.#procRoot, this.#namespaces));
     }
     return [...this.#domains.values()];
   }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Reader } from '../../face/face.ts';
 import { VarlinkFace } from '../../face/varlink/face.ts';
 import { VirtstatError } from '../../model/errors.ts';
@@ -19,6 +19,7 @@ class TestSource implements Source {
   readonly uri = 'test:';
   failure: VirtstatError | undefined;
   isGone = false;
+  names: readonly string[] = ['large'];
 
   async scan(): Promise<readonly FoundDomain[]> {
     const domain = { id: 'x', name: 'vm-x', source: this.uri };
@@ -26,8 +27,11 @@ class TestSource implements Source {
       if (this.failure !== undefined) throw this.failure;
       return [{ via: 'test', collectedAtNs: 7n, stats: [{ name: 'large', value: U64_MAX }] }];
     };
-    const schema = { provider: 'own', target: 'vm', stats: [{ name: 'large', type: 'instant', exponent: 0 }] };
-    const provider = { name: 'own', targets: ['vm'], schemas: async () => [schema], stats };
+    const schemas = async () => {
+      const described = this.names.map((name) => ({ name, type: 'instant', exponent: 0 }));
+      return [{ provider: 'own', target: 'vm', stats: described }];
+    };
+    const provider = { name: 'own', targets: ['vm'], schemas, stats };
     const found: FoundDomain = {
       domain,
       providers: async () => [provider],
@@ -115,6 +119,21 @@ describe('another virtstatd', () => {
     await expect(remote.resolve({ target: 'vcpu', names: ['halt_poll_fail'] })).rejects.toMatchObject({
       code: 'UNKNOWN_STAT',
     });
+  });
+
+  it('learns after a while of what can be measured only now', async () => {
+    const names = async () =>
+      (await remote.schemas({ domains: ['vm-x'] }))[0]?.items.flatMap(({ stats }) => stats.map(({ name }) => name));
+    expect(await names()).toEqual(['large']);
+    test.names = ['large', 'new'];
+    expect(await names()).toEqual(['large']);
+    const nowMs = performance.now();
+    const clock = vi.spyOn(performance, 'now').mockReturnValue(nowMs + 20_000);
+    try {
+      expect(await names()).toEqual(['large', 'new']);
+    } finally {
+      clock.mockRestore();
+    }
   });
 
   it('says why a domain fails, and gives its last values with their age', async () => {
