@@ -15,10 +15,9 @@ const COUNTERS: readonly (readonly [key: string, name: string])[] = [
   ['wr.times', 'wr_total_time_ns'],
   ['fl.reqs', 'flush_operations'],
   ['fl.times', 'flush_total_time_ns'],
-  ['allocation', 'allocation'],
-  ['capacity', 'capacity'],
-  ['physical', 'physical'],
 ];
+
+const SIZES = ['allocation', 'capacity', 'physical'];
 
 /** Kinds of requests: libvirt's word in latencies, its word in histograms, QEMU's. */
 const KINDS: readonly (readonly [short: string, long: string, name: string])[] = [
@@ -52,6 +51,7 @@ function diskParameters({ disks }: DomainFacts, sample: Sample, prefix: string):
     ...COUNTERS.flatMap(([key, name]) => ullong(`${prefix}.${key}`, numberIn(sample, name))),
     ...timedParameters(sample, prefix),
     ...KINDS.flatMap(([, long, name]) => histogramParameters(sample, `${prefix}.latency_histogram.${long}.bin`, name)),
+    ...SIZES.flatMap((name) => ullong(`${prefix}.${name}`, numberIn(sample, name))),
   ];
 }
 
@@ -65,12 +65,14 @@ function timedParameters(sample: Sample, prefix: string): Parameters {
       const average = (name: string): bigint | undefined => numberIn(sample, `timed_${interval}s_${name}`);
       return [
         ...ullong(`${group}.interval`, BigInt(interval)),
-        ...KINDS.flatMap(([short, , name]) => [
-          ...['min', 'max', 'avg'].flatMap((which) =>
+        ...KINDS.flatMap(([short, , name]) =>
+          ['min', 'max', 'avg'].flatMap((which) =>
             ullong(`${group}.${short}_latency_${which}`, average(`${which}_${name}_latency_ns`)),
           ),
-          ...depth(`${group}.${short}_queue_depth_avg`, average(`avg_${name}_queue_depth`)),
-        ]),
+        ),
+        ...KINDS.flatMap(([short, , name]) =>
+          depth(`${group}.${short}_queue_depth_avg`, average(`avg_${name}_queue_depth`)),
+        ),
       ];
     }),
   ];

@@ -1,7 +1,6 @@
 import type { Sample } from '../../../model/sample.ts';
-import { U64_MAX } from '../../../model/u64.ts';
 import type { DomainFacts } from '../facts.ts';
-import type { Parameters } from '../parameters.ts';
+import { type Parameters, ullong } from '../parameters.ts';
 
 /** What libvirt puts behind the name of a statistic, by its type; histograms have no place in it. */
 const SUFFIXES: ReadonlyMap<string, string> = new Map([
@@ -21,10 +20,8 @@ export function customParameters(facts: DomainFacts, sample: Sample, prefix: str
     if (suffix === undefined) return [];
     const field = `${prefix}.${name}.${suffix}`;
     if (typeof value === 'boolean') return [{ field, type: 'boolean', value }];
-    if (typeof value !== 'bigint' || value < 0n || value > U64_MAX) return [];
+    if (typeof value !== 'bigint') return [];
     // The kernel's files have numbers where QEMU says true and false.
-    return stat?.unit === 'boolean'
-      ? [{ field, type: 'boolean', value: value !== 0n }]
-      : [{ field, type: 'ullong', value }];
+    return stat?.unit === 'boolean' ? [{ field, type: 'boolean', value: value !== 0n }] : ullong(field, value);
   });
 }

@@ -1,5 +1,4 @@
 import type { Sample } from '../../../model/sample.ts';
-import { U64_MAX } from '../../../model/u64.ts';
 import type { DomainFacts, Need } from '../facts.ts';
 import { type Parameters, text, uint, ullong } from '../parameters.ts';
 
@@ -33,16 +32,12 @@ export function ownParameters(facts: DomainFacts): Parameters {
 function sampleParameters(prefix: string, { path, stale, stats }: Sample): Parameters {
   return [
     ...text(`${prefix}.path`, path),
-    ...ullong(`${prefix}.stale`, stale && stale.ageNs < 0n ? 0n : stale?.ageNs),
+    ...ullong(`${prefix}.stale`, stale?.ageNs),
     ...stats.flatMap(({ name, value }): Parameters => {
       const field = `${prefix}.stat.${name}`;
       if (typeof value === 'boolean') return [{ field, type: 'boolean', value }];
-      if (typeof value === 'bigint') return ullong(field, inRange(value));
-      return value.flatMap((item, index) => ullong(`${field}.${index}`, inRange(item)));
+      if (typeof value === 'bigint') return ullong(field, value);
+      return value.flatMap((item, index) => ullong(`${field}.${index}`, item));
     }),
   ];
-}
-
-function inRange(value: bigint): bigint | undefined {
-  return value < 0n || value > U64_MAX ? undefined : value;
 }
