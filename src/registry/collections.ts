@@ -49,8 +49,9 @@ export class Collections {
   ): Promise<SampleAnswer> {
     const request = JSON.stringify(filter);
     const { domain } = found;
+    const young = this.#lastAnswers.getYoung(domain.id, request, maxAgeMs);
+    if (young !== undefined) return young;
     const last = this.#lastAnswers.get(domain.id, request);
-    if (last !== undefined && isYoungerThan(last, maxAgeMs)) return last;
     const shared = this.#share(found, filter, request);
     const answer = last === undefined || patienceMs === undefined ? shared : orLast(patienceMs, shared, last);
     return signal === undefined ? answer : whileWanted(answer, signal, domain.name);
@@ -84,7 +85,7 @@ export class Collections {
       return error.code === 'DOMAIN_GONE' ? [] : markStale(own, error, nowNs());
     };
     const answer = await this.#collect(found, filter, { instead, patience: this.#patience, key });
-    if (answer.items.length > 0) {
+    if (answer.items.length > 0 || answer.errors.length === 0) {
       this.#lastAnswers.keep(request, answer);
       return answer;
     }
@@ -98,10 +99,6 @@ export class Collections {
 /** The id as JSON has no line break in it. */
 function keyOf({ id }: Domain, request: string): string {
   return `${JSON.stringify(id)}\n${request}`;
-}
-
-function isYoungerThan({ items }: SampleAnswer, maxAgeMs: number): boolean {
-  return maxAgeMs > 0 && items.every(({ collectedAtNs }) => Number(nowNs() - collectedAtNs) <= maxAgeMs * 1e6);
 }
 
 /** The answer or, where it takes longer than that, the last one as it is by then. */

@@ -1,5 +1,10 @@
 import type { NodeFacts } from '../../host/node-info.ts';
-import { CONNECT_GET_MAX_VCPUS, CONNECT_IS_SECURE, NODE_GET_INFO } from '../../protocol/libvirt/classic-procedures.ts';
+import {
+  CONNECT_GET_MAX_VCPUS,
+  CONNECT_IS_SECURE,
+  NODE_GET_CPU_MAP,
+  NODE_GET_INFO,
+} from '../../protocol/libvirt/classic-procedures.ts';
 import type { DomainReference } from '../../protocol/libvirt/domain.ts';
 import * as procedures from '../../protocol/libvirt/procedures.ts';
 import { LibvirtRefusal } from '../../protocol/libvirt/refusal.ts';
@@ -39,6 +44,10 @@ export function connectProcedures(view: CallerView, node: NodeFacts): readonly S
       const memoryKib = node.memoryBytes / 1024n;
       return { model: machine, memoryKib, cpus, mhz, nodes: 1, sockets: 1, cores: cpus, threads: 1 };
     }),
+    served(NODE_GET_CPU_MAP, ({ needMap }) => {
+      const { cpus } = node;
+      return { map: needMap === 0 ? new Uint8Array(0) : onesOf(cpus), online: cpus, present: cpus };
+    }),
     served(procedures.CONNECT_LIST_ALL_DOMAINS, async ({ needResults, flags }, options) => {
       const domains = await listed(view, flags, options);
       return { domains: needResults === 0 ? [] : domains, count: domains.length };
@@ -68,6 +77,13 @@ async function listed(
   if (FAMILIES.some((family) => (flags & family) !== 0 && (flags & family & fitting) === 0)) return [];
   const facts = await view.allFacts(needsState(flags) ? STATE_NEEDS : [], options);
   return facts.filter((each) => isFitting(each, flags)).map(({ domain }) => view.reference(domain));
+}
+
+/** A map whose first bits are set. */
+function onesOf(count: number): Uint8Array {
+  const map = new Uint8Array(Math.ceil(count / 8));
+  for (let bit = 0; bit < count; bit++) map[bit >> 3] = (map[bit >> 3] ?? 0) | (1 << (bit & 7));
+  return map;
 }
 
 /** `7.2.22` as libvirt has it: 7002022. */

@@ -124,6 +124,23 @@ export interface NodeInfo {
   readonly threads: number;
 }
 
+/** What {@link NODE_GET_CPU_MAP} takes. */
+export interface CpuMapArgs {
+  /** 1 where the map is wanted. */
+  readonly needMap: number;
+  /** 1 where the number of those online is wanted. */
+  readonly needOnline: number;
+  readonly flags: number;
+}
+
+/** What {@link NODE_GET_CPU_MAP} gives. */
+export interface CpuMap {
+  /** A bit for each host CPU that is online, the first in the lowest bit of the first byte. */
+  readonly map: Uint8Array;
+  readonly online: number;
+  readonly present: number;
+}
+
 const STRING: XdrCodec<string> = text(MAX_STRING_BYTES);
 const DEVICE_ARGS = { domain: DOMAIN, path: STRING };
 const DOMAIN_ARGS: XdrCodec<DomainArgs> = struct<DomainArgs>({ domain: DOMAIN, flags: UINT });
@@ -246,6 +263,13 @@ export const NODE_GET_INFO: Procedure<void, NodeInfo> = define(
     cores: INT,
     threads: INT,
   }),
+);
+/** Which host CPUs there are and which are online. */
+export const NODE_GET_CPU_MAP: Procedure<CpuMapArgs, CpuMap> = define(
+  293,
+  'NODE_GET_CPU_MAP',
+  struct<CpuMapArgs>({ needMap: INT, needOnline: INT, flags: UINT }),
+  struct<CpuMap>({ map: bytes(MAX_STRING_BYTES), online: UINT, present: INT }),
 );
 /** How many vCPUs a domain of some type may have. */
 export const CONNECT_GET_MAX_VCPUS: Procedure<string | undefined, number> = define(
