@@ -116,9 +116,9 @@ const RULES = [
   },
   {
     name: 'tests-stay-apart',
-    comment: 'Nothing imports a test, and nothing in src/ imports from test/, bench/ or scripts/.',
+    comment: 'Nothing imports a test, and nothing in src/ imports from test/, bench/, fuzz/ or scripts/.',
     from: { path: '^src/' },
-    to: { path: `${TESTS}|^(test|bench|scripts)/` },
+    to: { path: `${TESTS}|^(test|bench|fuzz|scripts)/` },
   },
   {
     name: 'no-cycles',
@@ -129,7 +129,7 @@ const RULES = [
   {
     name: 'all-resolve',
     comment: 'Every import leads somewhere, and every package is in package.json.',
-    from: { path: '^(src|test|bench)/' },
+    from: { path: '^(src|test|bench|fuzz)/' },
     to: { dependencyTypes: ['unknown', 'undetermined', 'npm-no-pkg', 'npm-unknown'] },
   },
   {

@@ -18,7 +18,7 @@ const CHECKS = [
   ['format and lint', 'biome', ['ci', '--colors=off']],
   ['types', 'tsc', ['-p', '.']],
   ['types of the scripts', 'tsc', ['-p', 'scripts']],
-  ['layer rule', 'depcruise', ['--config', 'dependency-cruiser.config.js', 'src', 'test', 'bench']],
+  ['layer rule', 'depcruise', ['--config', 'dependency-cruiser.config.js', 'src', 'test', 'bench', 'fuzz']],
   ['dead code', 'knip', ['--no-progress']],
   ['package', 'publint', ['--strict']],
   ['types of the package', 'attw', ['--pack', '.', '--profile', 'esm-only', '--no-emoji', '--no-color']],

@@ -16,12 +16,18 @@
 export type { Availability, Domain, Vmm } from './model/domain.ts';
 export { ERROR_CODES, type ErrorCode, VirtstatError } from './model/errors.ts';
 export type { ProviderFilter, StatsFilter } from './model/filter.ts';
+export type { GuestMemory, GuestMemoryStatus } from './model/guest-memory.ts';
 export { type Bucket, boundariesOf, bucketBounds, percentile, totalCount } from './model/histogram.ts';
 export type {
+  BalloonPolling,
   CallOptions,
   FoundDomain,
   MonitorRelay,
   MonitorValue,
+  PollingLease,
+  PollingMark,
+  PollingOrder,
+  PollingState,
   Provider,
   SchemaOptions,
   Source,
@@ -43,6 +49,7 @@ export { type Increase, increase, ratePerSecond } from './model/u64.ts';
 export { open } from './open.ts';
 export type { DomainAnswer, FoundDomains, ListAnswer, SampleAnswer, SchemaAnswer } from './registry/answer.ts';
 export { type CheckedRequest, type Request, resolveRequest } from './registry/check.ts';
+export { readGuestMemory } from './registry/guest-memory.ts';
 export {
   type QueryOptions,
   type ReadOptions,

@@ -5,6 +5,7 @@
  */
 
 export type { StreamAddress } from './host/stream.ts';
+export { FakeBalloon } from './testing/fake-balloon.ts';
 export type { FakeCommand, FakeVm } from './testing/fake-commands.ts';
 export { DEEP_NESTING, ENDLESS_LINE_BYTES, type FakeFault } from './testing/fake-faults.ts';
 export {

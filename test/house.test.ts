@@ -23,7 +23,7 @@ function read(path: string): string {
 }
 
 const sources = filesIn('src', /\.tsx?$/).filter((path) => !/\.test\.tsx?$/.test(path));
-const allCode = ['src', 'test', 'scripts', 'bench', 'bin'].flatMap((folder) => filesIn(folder, CODE));
+const allCode = ['src', 'test', 'scripts', 'bench', 'fuzz', 'bin'].flatMap((folder) => filesIn(folder, CODE));
 
 /** Exported declarations without a doc comment, as `path:line name`. What is only re-exported has its comment elsewhere. */
 function undocumented(path: string, text: string): readonly string[] {

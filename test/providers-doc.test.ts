@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { tableOf } from '../scripts/provider-tables.ts';
 import { ownSchemas } from './lab/measured-vm.ts';
+import { tableOf } from './lab/provider-tables.ts';
 import { whyNoVm } from './lab/qemu.ts';
 
 const PAGE = readFileSync(new URL('../docs/providers.md', import.meta.url), 'utf8');

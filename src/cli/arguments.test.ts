@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { joinWatchInterval, parseIndex, parseInterval, parseMilliseconds } from './arguments.ts';
+import { joinWatchInterval, parseIndex, parseInterval, parseMilliseconds, parsePolling } from './arguments.ts';
 
 describe('--watch', () => {
   it.each([
@@ -30,6 +30,11 @@ describe('numbers', () => {
     expect(parseInterval('2147483.647')).toBe(2147483647);
     for (const text of ['0', '0.009', '2147484', '-1', '', '.', '1e3', 'x'])
       expect(() => parseInterval(text)).toThrow();
+  });
+
+  it('of polling are whole seconds, up to a day', () => {
+    expect([parsePolling('1'), parsePolling('86400')]).toEqual([1, 86400]);
+    for (const text of ['0', '86401', '-1', '1.5', '', '1s', '4294967296']) expect(() => parsePolling(text)).toThrow();
   });
 
   it('of vCPUs count from zero', () => {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Domain } from '../model/domain.ts';
-import { VirtstatError } from '../model/errors.ts';
+import { type ErrorCode, VirtstatError } from '../model/errors.ts';
 import { PollingKeeper, type PollingOutcome } from '../registry/polling-keeper.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Terminal } from './terminal.ts';
@@ -13,6 +13,9 @@ const LOOK_MS = 100;
 
 /** The shortest time from one look at the devices to the next while values are watched, in milliseconds. */
 const KEEP_MS = 1000;
+
+/** What comes of switching alone. */
+const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['USAGE', 'QMP_COMMAND_FAILED']);
 
 /** The polling that a command has switched on: it lasts as long as the command. */
 export class CommandPolling {
@@ -44,7 +47,8 @@ export class CommandPolling {
       const outcomes = await this.#keep(domains);
       if (isFirst) this.#requireOne(outcomes);
       const waiting = outcomes.some(({ domain: { id }, result }) => {
-        if (VirtstatError.is(result) || result.owner === 'no-device' || stopped.has(id)) return false;
+        // Somebody else's next question may be a day away.
+        if (VirtstatError.is(result) || result.owner !== 'ours' || stopped.has(id)) return false;
         const last = result.lastUpdateSeconds;
         if (isFirst) firstSeconds.set(id, last);
         return last === 0n || (last < beginSeconds && last === firstSeconds.get(id));
@@ -88,9 +92,9 @@ export class CommandPolling {
     return outcomes;
   }
 
-  /** Each thing is said once. */
+  /** Each thing is said once; of a domain that cannot be reached whoever reads it hears anyway. */
   #tell(domain: Domain, result: PollingOutcome['result']): void {
-    if (!VirtstatError.is(result) && result.owner !== 'theirs') return;
+    if (VirtstatError.is(result) ? !REFUSALS.has(result.code) : result.owner !== 'theirs') return;
     const text = VirtstatError.is(result)
       ? result.message
       : `${domain.name} is asked ${result.intervalSeconds === 0 ? 'no more' : `every ${result.intervalSeconds} s`} ` +

@@ -56,8 +56,8 @@ describe('how a guest’s memory statistics stand', () => {
   it('off: says that values are old, where there are any', () => {
     const off = (age: bigint | undefined) =>
       guestMemoryOf({ ...running, sample: sample(age, { 'polling-interval': 0n }) });
-    expect(off(S).reason).toMatch(/--poll.*; the values are old$/);
-    expect(off(undefined).reason).not.toContain('old');
+    expect(off(S).reason).toMatch(/--poll.*; the values are those of its last answer$/);
+    expect(off(undefined).reason).not.toContain('values');
   });
 
   it.each(['paused', 'prelaunch', 'suspended', 'io-error'])('paused: the state is %s, whatever the age', (state) => {

@@ -100,7 +100,8 @@ function standing(
   state: string | undefined,
   offered: readonly string[],
 ): Standing {
-  if (interval === 0n) return { status: 'off', reason: last === 0n ? OFF : `${OFF}; the values are old` };
+  if (interval === 0n)
+    return { status: 'off', reason: last === 0n ? OFF : `${OFF}; the values are those of its last answer` };
   if (state !== undefined && state !== 'running') {
     return { status: 'paused', reason: `the VM does not run (${state}): QEMU asks the guest only while it does` };
   }

@@ -83,7 +83,11 @@ async function kernelPackage() {
     });
     return /Depends: (linux-image-\d\S*)/.exec(output)?.[1];
   };
-  const found = (await find()) ?? (await aptGet(['update']), await find());
+  let found = await find();
+  if (found === undefined) {
+    await aptGet(['update']);
+    found = await find();
+  }
   if (found === undefined) throw new StepError(`this machine's apt knows no ${META_PACKAGE}`);
   return found;
 }

@@ -18,6 +18,9 @@ const STYLES: Partial<Record<GuestMemoryStatus, Style>> = {
   silent: 'red',
 };
 
+/** Where there is nothing that could be asked. */
+const NOT_KNOWN: ReadonlySet<GuestMemoryStatus> = new Set<GuestMemoryStatus>(['no-device', 'unavailable']);
+
 /**
  * A table of guests' memory in human units; below each guest, indented, what there is to say about it. Used is what is not
  * available, since caches are given back when somebody wants them.
@@ -51,7 +54,7 @@ function row(name: string, memory: GuestMemory, paint: Paint): readonly string[]
     style === undefined ? status : paint(style, status),
     ageNs === undefined ? UNKNOWN : ageText(ageNs),
     ...[total, used, available, bytesOf('stat-free-memory'), bytesOf('stat-disk-caches'), balloonSizeBytes].map(bytes),
-    pollingIntervalSeconds === 0n ? 'never' : `every ${pollingIntervalSeconds} s`,
+    NOT_KNOWN.has(status) ? UNKNOWN : pollingIntervalSeconds === 0n ? 'never' : `every ${pollingIntervalSeconds} s`,
   ];
 }
 

@@ -2,7 +2,6 @@ import { describe, expect, it, vi } from 'vitest';
 import { NO_BALLOON } from '../../../model/guest-memory.ts';
 import { GUEST_STAT_NAMES } from '../../../protocol/qmp/guest-stats.ts';
 import { FakeBalloon } from '../../../testing/fake-balloon.ts';
-import type { FakeCommand } from '../../../testing/fake-commands.ts';
 import { FakeMonitor, type FakeMonitorOptions } from '../../../testing/fake-monitor.ts';
 import { ABSENT_MS, BalloonDevice } from '../balloon-device.ts';
 import { Monitor } from '../monitor.ts';
@@ -156,16 +155,16 @@ describe('the provider balloon', () => {
     });
   });
 
-  it.each<[string, FakeCommand]>([
-    ['qom-list', () => [{ name: 1 }]],
-    ['qom-get', () => 'much'],
-    ['query-balloon', () => []],
+  it.each([
+    ['qom-list', [{ name: 1 }]],
+    ['qom-get', 'much'],
+    ['query-balloon', []],
   ])('refuses what is no reply to %s', async (command, reply) => {
     await withProvider(
       async ({ values }) => {
         await expect(values()).rejects.toMatchObject({ code: 'QMP_REPLY_INVALID' });
       },
-      { commands: { [command]: reply } },
+      { commands: { [command]: () => reply } },
     );
   });
 });

@@ -1,10 +1,10 @@
 // `npm run docs`: writes the tables of docs/providers.md anew, from the schemas of VMs that it starts. As root, where a tap can be made.
 import { readFileSync, writeFileSync } from 'node:fs';
-import type { Schema } from '../src/model/stat.ts';
-import { unitText } from '../src/protocol/hmp/unit-text.ts';
-import { ownSchemas } from '../test/lab/measured-vm.ts';
+import type { Schema } from '../../src/model/stat.ts';
+import { unitText } from '../../src/protocol/hmp/unit-text.ts';
+import { ownSchemas } from './measured-vm.ts';
 
-const PAGE = new URL('../docs/providers.md', import.meta.url);
+const PAGE = new URL('../../docs/providers.md', import.meta.url);
 const BEGIN = '<!-- What follows is written by `npm run docs`. -->';
 
 /** The page with these schemas in place of those that it had. */

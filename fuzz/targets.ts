@@ -1,0 +1,21 @@
+import type { FuzzTarget } from './target.ts';
+import { config } from './targets/config.ts';
+import { hmp } from './targets/hmp.ts';
+import { json } from './targets/json.ts';
+import { kvmStats } from './targets/kvm-stats.ts';
+import { qmpClient } from './targets/qmp-client.ts';
+import { qmpServer } from './targets/qmp-server.ts';
+import { varlinkIdl } from './targets/varlink-idl.ts';
+import { varlinkServer } from './targets/varlink-server.ts';
+
+/** Every parser of bytes from outside. */
+export const TARGETS: readonly FuzzTarget[] = [
+  ...[json, qmpServer, qmpClient, hmp, varlinkServer, varlinkIdl, config, kvmStats],
+];
+
+/** The target of a name; throws where there is none. */
+export function targetOf(name: string): FuzzTarget {
+  const target = TARGETS.find((each) => each.name === name);
+  if (target === undefined) throw new Error(`there is no target ${name}`);
+  return target;
+}
