@@ -16,7 +16,7 @@ export interface FaceParts {
 /** What makes each face. */
 const FACES: Readonly<Record<FaceName, (parts: FaceParts) => Face>> = {
   qmp: ({ config, registry }) => new QmpFace({ monitors: registry, maxAgeMs: config.qmpMaxAgeMs }),
-  libvirt: ({ registry }) => new LibvirtFace({ monitors: registry }),
+  libvirt: ({ config, registry }) => new LibvirtFace({ monitors: registry, maxAgeMs: config.libvirtMaxAgeMs }),
   varlink: ({ version }) => new VarlinkFace({ info: { vendor: 'virtstat', product: 'virtstatd', version, url: '' } }),
 };
 
