@@ -6,10 +6,10 @@ import type { Disk } from './disks.ts';
 /** Samples that a group is made of. */
 export interface Need {
   /** Absent: every provider of the target. */
-  readonly provider?: string;
+  readonly provider?: string | undefined;
   readonly target: string;
   /** Absent: all statistics. */
-  readonly names?: readonly string[];
+  readonly names?: readonly string[] | undefined;
 }
 
 /** What is known of one domain, as far as the caller may read it. */

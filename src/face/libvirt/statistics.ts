@@ -70,14 +70,13 @@ export class Statistics {
     }
   }
 
-  /** Each need is a question of its own, so that whoever asks for another group shares its answer. */
+  /** Each provider and target is a question of its own, so that whoever asks for another group shares its answer. */
   async #samples(
     reader: Reader,
     domains: readonly Domain[],
     needs: readonly Need[],
     { signal }: CallOptions,
   ): Promise<ReadonlyMap<string, readonly Sample[]>> {
-    const unique = new Map(needs.map((need) => [JSON.stringify(need), need]));
     const options = {
       domains: domains.map(({ id }) => id),
       maxAgeMs: this.#maxAgeMs,
@@ -85,7 +84,7 @@ export class Statistics {
       signal,
     };
     const answers = await Promise.all(
-      [...unique.values()].map(({ provider, target, names }) =>
+      merged(needs).map(({ provider, target, names }) =>
         reader.query(
           { target, ...(provider !== undefined && { providers: [{ provider, ...(names && { names }) }] }) },
           options,
@@ -170,6 +169,18 @@ export class Statistics {
 }
 
 const NO_DISKS: ReadonlyMap<string, Disk> = new Map();
+
+/** One need for each provider and target, with all names that any of them has; without names where one wants everything. */
+function merged(needs: readonly Need[]): readonly Need[] {
+  const byKey = Map.groupBy(needs, ({ provider, target }) => JSON.stringify([provider, target]));
+  return [...byKey.values()].flatMap((same) => {
+    const [first] = same;
+    if (first === undefined) return [];
+    const names = same.flatMap((need) => need.names ?? []);
+    const isAll = same.some((need) => need.names === undefined);
+    return isAll ? { ...first, names: undefined } : { ...first, names: [...new Set(names)].toSorted() };
+  });
+}
 
 function withoutSources(disks: ReadonlyMap<string, Disk>): ReadonlyMap<string, Disk> {
   return new Map([...disks].map(([path, { source: _, ...disk }]) => [path, disk]));
