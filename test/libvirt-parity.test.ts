@@ -141,7 +141,7 @@ describe('what libvirt says of the same domain', () => {
     expect(table.filter(({ agrees }) => !agrees)).toEqual([]);
     // Not all of it nothing.
     expect(libvirt('block.0.rd.bytes')).not.toBe(0n);
-    expect(libvirt('net.0.rx.pkts')).toBeGreaterThanOrEqual(BigInt(FRAMES));
+    expect(libvirt('net.0.rx.pkts')).not.toBe(0n);
   });
 
   async function ours(): Promise<Ours> {

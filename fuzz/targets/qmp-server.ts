@@ -56,7 +56,7 @@ function checkRoundTrip(value: QmpValue): void {
   must(more.length === 0 && message?.value instanceof Map, 'a value that was written is not one value');
   const again = writeMessage(message?.value as QmpValue);
   const third = readAll([again])[0];
-  mustEqual(third?.failure === undefined ? writeMessage(third?.value as QmpValue) : third, again, 'a value changes');
+  mustEqual(third, message, 'a value changes when it is written and read');
 }
 
 /** The platform's parser as a second opinion on what is one JSON text. */

@@ -98,6 +98,20 @@ describe('the journal of what is set', () => {
     expect(JSON.parse(readFileSync(path, 'utf8')).marks).toHaveLength(MAX_MARKS);
   });
 
+  it('refuses what it could not read again', () => {
+    const journal = open();
+    journal.note('a'.repeat(1024), MARK);
+    for (const [id, mark] of [
+      ['a'.repeat(1025), MARK],
+      ['b', { ...MARK, device: 'd'.repeat(1025) }],
+      ['b', { ...MARK, intervalSeconds: 0 }],
+    ] as const) {
+      expect(() => journal.note(id, mark)).toThrow(expect.objectContaining({ code: 'ACCESS_DENIED' }));
+      expect(journal.get(id)).toBeUndefined();
+    }
+    expect(open().get('a'.repeat(1024))).toEqual(MARK);
+  });
+
   it('remembers nothing that it could not write, and says so', () => {
     const journal = open();
     rmSync(folder, { recursive: true });

@@ -10,7 +10,7 @@ export const JOURNAL_NAME = 'balloon.json';
 /** The most domains that are remembered; the one that was noted first is forgotten first. */
 export const MAX_MARKS = 10_000;
 
-/** The largest file that is read, in bytes: more than {@link MAX_MARKS} of the longest lines. */
+/** The largest file that is read, and so that is written, in bytes: {@link MAX_MARKS} take a tenth of it, most often. */
 export const MAX_JOURNAL_BYTES: number = 16 << 20;
 
 const MAX_ID_LENGTH = 1024;
@@ -92,7 +92,12 @@ export class BalloonJournal implements PollingJournal {
       return;
     }
     const marks = [...this.#marks].map(([id, { device, intervalSeconds }]) => ({ id, device, intervalSeconds }));
-    replaceFile(this.#path, `${JSON.stringify({ version: 1, boot: this.#boot, marks })}\n`);
+    const file = { version: 1, boot: this.#boot, marks };
+    const text = `${JSON.stringify(file)}\n`;
+    // What could not be read again would be forgotten.
+    if (Buffer.byteLength(text) > MAX_JOURNAL_BYTES || !FILE.safeParse(file).success)
+      throw new Error('it is too large');
+    replaceFile(this.#path, text);
   }
 }
 

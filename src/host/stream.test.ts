@@ -161,6 +161,20 @@ describe('connectStream', () => {
     await expect.poll(() => closed).toBe(2);
   });
 
+  it('leaves no listener behind when it is told something after its end', async () => {
+    const path = join(folder, 'ended');
+    await listen(createServer(), path);
+    const stream = await connectStream({ kind: 'unix', path }, limits);
+    const warnings: Error[] = [];
+    const note = (warning: Error): number => warnings.push(warning);
+    process.on('warning', note);
+    stream.close();
+    for (let count = 0; count < 20; count++) stream.keepAlive(count % 2 === 0);
+    await sleep(20);
+    process.off('warning', note);
+    expect(warnings).toEqual([]);
+  });
+
   it('holds back as much as the bound allows for a peer that does not read, and no more', async () => {
     const path = join(folder, 'deaf');
     await listen(

@@ -187,6 +187,8 @@ class SocketStream implements ByteStream {
   }
 
   keepAlive(isWanted: boolean): void {
+    // A socket without a descriptor would wait for one, with a listener more for each call.
+    if (this.#socket.destroyed) return;
     if (isWanted) this.#socket.ref();
     else this.#socket.unref();
   }

@@ -4,7 +4,7 @@ import { VirtstatError } from '../model/errors.ts';
 import type { BalloonPolling, PollingLease, PollingMark, PollingState } from '../model/provider.ts';
 
 /** How long one domain may take each time, in milliseconds. */
-const DOMAIN_LIMIT_MS = 5000;
+const DOMAIN_LIMIT_MS = 3000;
 
 const NEVER: AbortSignal = new AbortController().signal;
 

@@ -7,7 +7,7 @@ import { type Given, givenByEnvironment, givenByFlags, hint } from './given.ts';
 import { CONFIG_KEYS, type ConfigKey } from './keys.ts';
 import { checkConfig, type Finding, MAX_SOURCES, wordsAt } from './schema.ts';
 import { wrongTlsFiles } from './tls-files.ts';
-import { lineOf, readToml, type TomlTable } from './toml.ts';
+import { readToml, TomlLines, type TomlTable } from './toml.ts';
 
 /** Where the configuration lies unless somebody says otherwise. It need not exist. */
 export const DEFAULT_CONFIG_FILE = '/etc/virtstat/virtstat.toml';
@@ -90,21 +90,21 @@ export function defaultRuntimeDir({ env, uid }: Pick<ConfigInput, 'env' | 'uid'>
 
 interface ConfigFile {
   readonly path: string;
-  readonly text: string;
+  readonly lines: TomlLines;
   readonly table: TomlTable;
   readonly mistakes: readonly string[];
 }
 
 async function readConfigFile({ file, signal, defaultFile }: ConfigInput): Promise<ConfigFile> {
   const path = file ?? defaultFile ?? DEFAULT_CONFIG_FILE;
-  const nothing = { path, text: '', table: {} };
+  const nothing = { path, lines: new TomlLines(''), table: {} };
   try {
     const content = await readBounded(path, { maxSizeBytes: MAX_CONFIG_BYTES, signal });
     if (content === undefined) return { ...nothing, mistakes: [`${path}: is larger than ${MAX_CONFIG_BYTES} bytes`] };
     const text = decoded(content.bytes);
     if (text === undefined) return { ...nothing, mistakes: [`${path}: is no UTF-8 text`] };
     const outcome = readToml(text);
-    if ('table' in outcome) return { path, text, table: outcome.table, mistakes: [] };
+    if ('table' in outcome) return { path, lines: new TomlLines(text), table: outcome.table, mistakes: [] };
     return { ...nothing, mistakes: [`${path}:${outcome.line}:${outcome.column}: ${outcome.reason}`] };
   } catch (error) {
     const reason = VirtstatError.from(error, 'INTERNAL', `reading ${path} failed`);
@@ -170,6 +170,6 @@ function originOf(path: readonly PropertyKey[], file: ConfigFile, given: readonl
   const isInKey = ({ key }: Given): boolean => key.path.every((part, index) => path[index] === part);
   const spoken = given.findLast(isInKey);
   if (spoken !== undefined) return spoken.origin;
-  const line = lineOf(file.text, path);
+  const line = file.lines.of(path);
   return line === undefined ? file.path : `${file.path}:${line}`;
 }

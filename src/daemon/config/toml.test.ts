@@ -1,5 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { lineOf, readToml } from './toml.ts';
+import { MAX_SEARCHED_LENGTH, readToml, TomlLines } from './toml.ts';
+
+function lineOf(text: string, path: readonly PropertyKey[]): number | undefined {
+  return new TomlLines(text).of(path);
+}
 
 const TEXT = `# a comment
 timeout = "3s"
@@ -25,7 +29,7 @@ users = ["b"]
 [deep.er]
 key.inner = 1`;
 
-describe('lineOf', () => {
+describe('the line of a value', () => {
   it.each([
     [['timeout'], 2],
     [['connect'], 4],
@@ -58,6 +62,30 @@ describe('lineOf', () => {
       const text = `${'# \n'.repeat(before)}a = 1\nb = [\n 1,\n 2,\n]\nc = 2\n`;
       expect([['a'], ['b'], ['c']].map((path) => lineOf(text, path))).toEqual([before + 1, before + 2, before + 6]);
     }
+  });
+});
+
+describe('a long list', () => {
+  /** Cut anywhere inside the list, the text is not right: the search has to go through all of it. */
+  const listOf = (length: number): string => `a = [\n${'"x",\n'.repeat(length)}]\nb = 1\n`;
+
+  it('is searched once for all of its elements', () => {
+    const length = 1000;
+    const lines = new TomlLines(listOf(length));
+    const before = process.cpuUsage();
+    for (let index = 0; index < length; index += 2) expect(lines.of(['a', index])).toBe(1);
+    expect(lines.of(['b'])).toBe(length + 3);
+    const { user } = process.cpuUsage(before);
+    expect(user / 1000).toBeLessThan(10_000);
+  });
+
+  it('is given up at the bound, and not below it', () => {
+    const fits = 1000;
+    const tooMany = Math.ceil(Math.sqrt((2 * MAX_SEARCHED_LENGTH) / 4)) * 2;
+    expect(new TomlLines(listOf(fits)).of(['b'])).toBe(fits + 3);
+    const lines = new TomlLines(listOf(tooMany));
+    expect(lines.of(['a', 5])).toBeUndefined();
+    expect(lines.of(['b'])).toBeUndefined();
   });
 });
 

@@ -19,61 +19,99 @@ export function readToml(text: string): TomlOutcome {
   }
 }
 
+/** The most text that is parsed in search of lines, in characters: a second or two of work, which real files are far from. */
+export const MAX_SEARCHED_LENGTH: number = 8 * 2 ** 20;
+
 /**
- * The line, counted from 1, where the value at `path` begins, or the innermost of its parents that is written down;
- * undefined where none is. `text` must be right as a whole.
+ * Finds the lines of values. `text` must be right as a whole.
  *
  * The parser does not say where a value stood. But a text that is cut at the end of a line is either in the middle of
  * something, and refused, or right as far as it goes: the value begins behind the last right piece that does not have it.
+ * A text that takes more than {@link MAX_SEARCHED_LENGTH} to search has no lines from there on.
  */
-export function lineOf(text: string, path: readonly PropertyKey[]): number | undefined {
-  const lines = text.split('\n');
-  for (let length = path.length; length > 0; length--) {
-    const wanted = path.slice(0, length);
-    if (!has(tableOf(text), wanted)) continue;
+export class TomlLines {
+  readonly #text: string;
+  /** Where each line ends; the first entry is the start of the text. */
+  readonly #ends: readonly number[];
+  /** Pieces that are not right, by their number of lines. */
+  readonly #wrong = new Set<number>();
+  #whole: TomlTable | undefined;
+  #left = MAX_SEARCHED_LENGTH;
+
+  constructor(text: string) {
+    this.#text = text;
+    const ends = [0];
+    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', end + 1)) ends.push(end);
+    this.#ends = [...ends, text.length];
+  }
+
+  /**
+   * The line, counted from 1, where the value at `path` begins, or the innermost of its parents that is written down;
+   * undefined where none is, and where finding it takes too long.
+   */
+  of(path: readonly PropertyKey[]): number | undefined {
+    this.#whole ??= this.#tableOf(this.#lines);
+    for (let length = path.length; length > 0; length--) {
+      const wanted = path.slice(0, length);
+      if (has(this.#whole, wanted)) return this.#lineOf(wanted);
+    }
+    return undefined;
+  }
+
+  get #lines(): number {
+    return this.#ends.length - 1;
+  }
+
+  #lineOf(wanted: readonly PropertyKey[]): number | undefined {
     // The first `low` lines do not have it, the first `high` have.
-    let [low, high] = [0, lines.length];
+    let [low, high] = [0, this.#lines];
     while (high - low > 1) {
       const middle = (low + high) >> 1;
-      const { count, table } = rightPiece(lines, middle, low);
+      const { count, table } = this.#rightPiece(middle, low);
       if (has(table, wanted)) high = count;
       else if (count === low) {
-        const next = nextRightPiece(lines, middle + 1, high);
-        if (has(next.table, wanted)) return low + 1;
-        low = next.count;
+        const next = this.#nextRightPiece(middle + 1, high);
+        if (has(next.table, wanted)) high = low + 1;
+        else low = next.count;
       } else low = count;
+      if (this.#left <= 0) return undefined;
     }
     return high;
   }
-  return undefined;
+
+  /** The longest right piece of at most `max` and at least `min` lines. */
+  #rightPiece(max: number, min: number): Piece {
+    for (let count = max; count > min; count--) {
+      const table = this.#tableOf(count);
+      if (table !== undefined) return { count, table };
+    }
+    return { count: min, table: this.#tableOf(min) };
+  }
+
+  /** The shortest right piece of at least `min` and at most `max` lines. */
+  #nextRightPiece(min: number, max: number): Piece {
+    for (let count = min; count < max; count++) {
+      const table = this.#tableOf(count);
+      if (table !== undefined) return { count, table };
+    }
+    return { count: max, table: this.#tableOf(max) };
+  }
+
+  /** What the first lines hold; undefined where they are not right by themselves. */
+  #tableOf(count: number): TomlTable | undefined {
+    const end = this.#ends[count] as number;
+    if (this.#wrong.has(count) || this.#left <= 0) return undefined;
+    this.#left -= end;
+    const outcome = readToml(this.#text.slice(0, end));
+    if ('table' in outcome) return outcome.table;
+    this.#wrong.add(count);
+    return undefined;
+  }
 }
 
 interface Piece {
   readonly count: number;
   readonly table: TomlTable | undefined;
-}
-
-/** The longest right piece of at most `max` and at least `min` lines. */
-function rightPiece(lines: readonly string[], max: number, min: number): Piece {
-  for (let count = max; count > min; count--) {
-    const table = tableOf(lines.slice(0, count).join('\n'));
-    if (table !== undefined) return { count, table };
-  }
-  return { count: min, table: tableOf(lines.slice(0, min).join('\n')) };
-}
-
-/** The shortest right piece of at least `min` and at most `max` lines. */
-function nextRightPiece(lines: readonly string[], min: number, max: number): Piece {
-  for (let count = min; count < max; count++) {
-    const table = tableOf(lines.slice(0, count).join('\n'));
-    if (table !== undefined) return { count, table };
-  }
-  return { count: max, table: tableOf(lines.slice(0, max).join('\n')) };
-}
-
-function tableOf(text: string): TomlTable | undefined {
-  const outcome = readToml(text);
-  return 'table' in outcome ? outcome.table : undefined;
 }
 
 function has(value: unknown, path: readonly PropertyKey[]): boolean {

@@ -65,7 +65,10 @@ export function decodeHeader(file: Uint8Array, choice: ByteOrderChoice = MACHINE
   const descriptors = blockAt('the descriptors', field(16), descriptorCount * (DESCRIPTOR_FIXED_BYTES + nameSizeBytes));
   const data = blockAt('the data block', field(20), 0);
   checkApart([HEADER_BLOCK, id, descriptors]);
-  if (data.start < HEADER_SIZE_BYTES) throw invalid('the data block begins inside the header of the stats file');
+  // Blocks without a byte overlap nothing.
+  for (const { name, start } of [descriptors, data]) {
+    if (start < HEADER_SIZE_BYTES) throw invalid(`in the stats file ${name} begins inside the header`);
+  }
   const layoutSizeBytes = Math.max(HEADER_SIZE_BYTES, id.end, descriptors.end);
   return { byteOrder, nameSizeBytes, descriptorCount, id, descriptors, dataOffset: data.start, layoutSizeBytes };
 }

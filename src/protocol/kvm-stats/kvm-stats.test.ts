@@ -195,6 +195,13 @@ describe('a hostile stats file', () => {
     expect(codeOf(() => decodeStatsFile(withField(offset, field), MACHINE_BYTE_ORDER))).toBe('STATS_FILE_INVALID');
   });
 
+  it('with its descriptors in the header is invalid, also where there are none', () => {
+    const none = encodeStatsFile({ id: 'kvm-1', stats: [] });
+    expect(codeOf(() => decodeStatsFile(none))).toBeUndefined();
+    const wrong = withField(16, 0, none);
+    expect([codeOf(() => decodeStatsFile(wrong)), looksLikeStatsFile(wrong)]).toEqual(['STATS_FILE_INVALID', false]);
+  });
+
   it.each([
     ['name', FIRST_DESCRIPTOR + 16],
     ['id', 24],
@@ -309,6 +316,15 @@ describe('LayoutCache', () => {
     const other = cache.decode(encodeStatsFile({ ...ordinary, byteOrder: otherByteOrder }), 'detect');
     expect(other.stats).not.toBe(first?.stats);
     expect(other.stats).toStrictEqual(first?.stats);
+  });
+
+  it('refuses a file for the same reason as without it', () => {
+    // The id has no end, and the descriptors are cut off.
+    const bytes = encodeStatsFile({ ...ordinary, id: 'x'.repeat(47) });
+    bytes[71] = 1;
+    const cut = bytes.subarray(0, 100);
+    expect(codeOf(() => decodeLayout(cut))).toBe('STATS_FILE_TRUNCATED');
+    expect(codeOf(() => new LayoutCache().decode(cut))).toBe('STATS_FILE_TRUNCATED');
   });
 
   it('forgets the oldest beyond its bound', () => {

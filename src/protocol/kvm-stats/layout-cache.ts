@@ -18,12 +18,14 @@ export class LayoutCache {
   decode(file: Uint8Array, byteOrder?: ByteOrderChoice): Layout {
     const header = decodeHeader(file, byteOrder);
     const known = this.#tables.find((table) => table.header.byteOrder === header.byteOrder && table.isFoundIn(file));
-    return new Layout(decodeId(file, header), known ?? this.#keep(decodeTable(file, header)));
+    const table = known ?? decodeTable(file, header);
+    const layout = new Layout(decodeId(file, header), table);
+    if (known === undefined) this.#keep(table);
+    return layout;
   }
 
-  #keep(table: Table): Table {
+  #keep(table: Table): void {
     if (this.#tables.length === MAX_CACHED_TABLES) this.#tables.shift();
     this.#tables.push(table);
-    return table;
   }
 }
