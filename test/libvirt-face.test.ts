@@ -167,6 +167,15 @@ describe('virsh domstats', () => {
       expect(pattern.exec(dumped)?.[0]).toBe(pattern.exec(original)?.[0]);
     }
     expect(dumped).toContain(`<target dev='${TAP}'/>`);
+    for (const command of [
+      ['domifstat', domain.name, TAP],
+      ['domblkstat', domain.name, 'vda'],
+      ['domblklist', domain.name],
+      ['domstate', domain.name, '--reason'],
+      ['vcpucount', domain.name],
+    ]) {
+      expect([command, await served.virsh(...command)]).toEqual([command, await lab.virsh(...command)]);
+    }
   });
 });
 
