@@ -25,11 +25,16 @@ const NOT_OURS: readonly (readonly [key: RegExp, why: string])[] = [
 
 /** By how much values may differ beyond what changed meanwhile. */
 const TOLERANCES: readonly (readonly [key: RegExp, tolerance: bigint, why: string])[] = [
-  [/^cpu\.time$/, 3_000_000_000n, 'libvirt reads the control group: what it ran there before QEMU counts too'],
-  [/^cpu\.(user|system)$/, 3_000_000_000n, 'likewise; and the kernel splits the sum in its own way'],
   [/^vcpu\.\d+\.time$/, 10_000_000n, 'libvirt counts in ticks of 10 ms, we in nanoseconds'],
   [/^balloon\.rss$/, 4096n, 'the kernel adds exact counts of threads up only now and then'],
 ];
+
+/**
+ * libvirt reads the control group, in which whatever else is there counts too, and what it ran there before QEMU; it is at least
+ * what the process has used, but for the moment before the process joined the group.
+ */
+const AT_LEAST = /^cpu\.(time|user|system)$/;
+const BEFORE_JOINING_NS = 500_000_000n;
 
 /** The face over some VMs of this machine, and the URI to reach it with. */
 class Served implements AsyncDisposable {
@@ -113,6 +118,7 @@ function fieldsOf(text: string): ReadonlyMap<string, string> {
 function agrees(key: string, value: string, low: string | undefined, high: string | undefined): boolean {
   if (low === undefined || high === undefined) return false;
   if (!/^\d+$/.test(value)) return value === low;
+  if (AT_LEAST.test(key)) return BigInt(value) >= BigInt(low) - BEFORE_JOINING_NS;
   const tolerance = TOLERANCES.find(([pattern]) => pattern.test(key))?.[1] ?? 0n;
   return BigInt(low) - tolerance <= BigInt(value) && BigInt(value) <= BigInt(high) + tolerance;
 }
