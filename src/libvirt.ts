@@ -22,6 +22,7 @@ export { formatDomStats } from './protocol/libvirt/domstats-text.ts';
 export { LibvirtError, type NetworkReference, type RemoteError } from './protocol/libvirt/error.ts';
 export { MAX_MESSAGE_BYTES } from './protocol/libvirt/message.ts';
 export { type OpeningOptions, openDriver } from './protocol/libvirt/opening.ts';
+export type { Procedure } from './protocol/libvirt/procedure.ts';
 export * from './protocol/libvirt/procedures.ts';
 export type { SaslCredentials } from './protocol/libvirt/sasl-mechanism.ts';
 export {

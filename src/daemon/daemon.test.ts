@@ -61,6 +61,7 @@ function config(part: Partial<Config> = {}): Config {
     runtimeDir: join(folder, 'run'),
     faces: [],
     qmpMaxAgeMs: 0,
+    libvirtMaxAgeMs: 0,
     socket: SOCKET,
     tlsAddresses: [],
     logLevel: 'info',

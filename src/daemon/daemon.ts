@@ -23,6 +23,7 @@ const NEED_RESTART = [
   'runtimeDir',
   'faces',
   'qmpMaxAgeMs',
+  'libvirtMaxAgeMs',
   'socket',
   'tlsAddresses',
 ] as const satisfies readonly (keyof Config)[];

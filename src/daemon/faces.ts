@@ -1,4 +1,5 @@
 import type { Face } from '../face/face.ts';
+import { LibvirtFace } from '../face/libvirt/face.ts';
 import { QmpFace } from '../face/qmp/face.ts';
 import { VarlinkFace } from '../face/varlink/face.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -15,6 +16,7 @@ export interface FaceParts {
 /** What makes each face. */
 const FACES: Readonly<Record<FaceName, (parts: FaceParts) => Face>> = {
   qmp: ({ config, registry }) => new QmpFace({ monitors: registry, maxAgeMs: config.qmpMaxAgeMs }),
+  libvirt: ({ config, registry }) => new LibvirtFace({ monitors: registry, maxAgeMs: config.libvirtMaxAgeMs }),
   varlink: ({ version }) => new VarlinkFace({ info: { vendor: 'virtstat', product: 'virtstatd', version, url: '' } }),
 };
 

@@ -28,6 +28,8 @@ export interface Staleness {
 export interface Reading {
   /** Which object of the target: a QOM path, a device; absent where the target has only one (the VM). */
   readonly path?: string;
+  /** Name of the host's device behind the object, as the host calls it: `tap0`; absent where there is none. */
+  readonly device?: string;
   /** By which way the values came: `kvm-file`, `qmp`, … */
   readonly via: string;
   /** When they were read: nanoseconds since 1970, UTC. */

@@ -137,12 +137,13 @@ function sampleOf(
   reading: Reading,
   names?: readonly string[],
 ): Sample {
-  const { path, via, collectedAtNs, stale, stats } = reading;
+  const { path, device, via, collectedAtNs, stale, stats } = reading;
   return {
     domain,
     provider,
     target,
     ...(path !== undefined && { path }),
+    ...(device !== undefined && { device }),
     via,
     collectedAtNs,
     ...(stale && { stale }),

@@ -122,3 +122,40 @@ describe('a provider that fails', () => {
     },
   );
 });
+
+describe('patience', () => {
+  it('is a reader’s own: who has little gets last values soon, and the question goes on for the next', async () => {
+    const counter = new Counter();
+    const made = registryOf([counter], 60_000);
+    // Without last values there is nothing to give instead.
+    await made.query({ target: 'vm' }, { patienceMs: 1 });
+    const late = Promise.withResolvers<void>();
+    counter.behave = () => late.promise;
+    const whole = made.query({ target: 'vm' });
+    const [soon] = await made.query({ target: 'vm' }, { patienceMs: 10 });
+    expect(soon?.items.map(({ stale, stats }) => [stale?.code, stats[0]?.value])).toEqual([['TIMEOUT', 1n]]);
+    expect(soon?.errors.map(({ code }) => code)).toEqual(['TIMEOUT']);
+    late.resolve();
+    expect((await whole)[0]?.items[0]?.stats[0]?.value).toBe(2n);
+    expect(
+      (await made.query({ target: 'vm' }, { patienceMs: 10, maxAgeMs: 1000 }))[0]?.items[0]?.stale,
+    ).toBeUndefined();
+    expect(counter.calls).toBe(2n);
+  });
+});
+
+describe('an answer without values', () => {
+  it('is an answer: who takes values of some age takes it too', async () => {
+    const counter = new Counter();
+    counter.stats = async () => {
+      counter.calls++;
+      return [];
+    };
+    const made = registryOf([counter]);
+    const ask = (maxAgeMs: number) => made.query({ target: 'vm' }, { maxAgeMs });
+    for (const age of [1000, 1000, 1000]) expect((await ask(age))[0]).toMatchObject({ items: [], errors: [] });
+    expect(counter.calls).toBe(1n);
+    await ask(0);
+    expect(counter.calls).toBe(2n);
+  });
+});

@@ -1,7 +1,7 @@
 import { nowNs } from '../host/clock.ts';
 import { whileWanted } from '../host/deadline.ts';
 import type { Domain } from '../model/domain.ts';
-import type { VirtstatError } from '../model/errors.ts';
+import { VirtstatError } from '../model/errors.ts';
 import type { StatsFilter } from '../model/filter.ts';
 import type { FoundDomain } from '../model/provider.ts';
 import type { Sample } from '../model/sample.ts';
@@ -21,6 +21,8 @@ export type Collect = (
 export interface CollectionOptions {
   /** Values up to this old will do, in milliseconds; 0 if absent. */
   readonly maxAgeMs?: number;
+  /** How long to wait where there are last values, in milliseconds; absent: as long as it takes. */
+  readonly patienceMs?: number;
   /** Ends this wait, not the collection. */
   readonly signal?: AbortSignal;
 }
@@ -43,13 +45,15 @@ export class Collections {
   async query(
     found: FoundDomain,
     filter: StatsFilter,
-    { maxAgeMs = 0, signal }: CollectionOptions,
+    { maxAgeMs = 0, patienceMs, signal }: CollectionOptions,
   ): Promise<SampleAnswer> {
     const request = JSON.stringify(filter);
     const { domain } = found;
+    const young = this.#lastAnswers.getYoung(domain.id, request, maxAgeMs);
+    if (young !== undefined) return young;
     const last = this.#lastAnswers.get(domain.id, request);
-    if (last !== undefined && isYoungerThan(last, maxAgeMs)) return last;
-    const answer = this.#share(found, filter, request);
+    const shared = this.#share(found, filter, request);
+    const answer = last === undefined || patienceMs === undefined ? shared : orLast(patienceMs, shared, last);
     return signal === undefined ? answer : whileWanted(answer, signal, domain.name);
   }
 
@@ -81,7 +85,7 @@ export class Collections {
       return error.code === 'DOMAIN_GONE' ? [] : markStale(own, error, nowNs());
     };
     const answer = await this.#collect(found, filter, { instead, patience: this.#patience, key });
-    if (answer.items.length > 0) {
+    if (answer.items.length > 0 || answer.errors.length === 0) {
       this.#lastAnswers.keep(request, answer);
       return answer;
     }
@@ -97,6 +101,13 @@ function keyOf({ id }: Domain, request: string): string {
   return `${JSON.stringify(id)}\n${request}`;
 }
 
-function isYoungerThan({ items }: SampleAnswer, maxAgeMs: number): boolean {
-  return maxAgeMs > 0 && items.every(({ collectedAtNs }) => Number(nowNs() - collectedAtNs) <= maxAgeMs * 1e6);
+/** The answer or, where it takes longer than that, the last one as it is by then. */
+function orLast(ms: number, answer: Promise<SampleAnswer>, last: SampleAnswer): Promise<SampleAnswer> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      const error = new VirtstatError('TIMEOUT', `${last.domain.name} gave no answer within ${ms} ms`);
+      resolve({ ...last, items: markStale(last.items, error, nowNs()), errors: [error] });
+    }, ms);
+    answer.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }

@@ -35,6 +35,11 @@ export interface SchemaReadOptions extends ReadOptions {
 export interface QueryOptions extends ReadOptions {
   /** Values up to this old will do, in milliseconds; 0 if absent: read anew. */
   readonly maxAgeMs?: number;
+  /**
+   * How long a domain is waited for that has last values, in milliseconds: after that those are given, marked stale, while it is
+   * asked on for whoever comes next. Absent: until its deadline.
+   */
+  readonly patienceMs?: number;
 }
 
 /** What a watch takes. */
@@ -129,7 +134,7 @@ export class Registry {
     const domains = present.filter(({ errors }) => errors.length === 0).map(({ domain }) => domain);
     const errors = present.flatMap((answer) => answer.errors);
     checkDomains(wanted, domains, errors);
-    return { domains: domains.filter((domain) => isWanted(domain, options.domains)), errors };
+    return { domains: options.domains === undefined ? domains : domains.filter(namedIn(wanted)), errors };
   }
 
   /** The domains, completed as far as they answer, with what can be read and why something cannot. */
@@ -282,7 +287,9 @@ export class Registry {
 
   async #find({ domains, signal }: ReadOptions): Promise<readonly SearchResult[]> {
     const results = await this.#search.results(this.#until(signal));
-    return results.filter((result) => isFailedSource(result) || isWanted(result.domain, domains));
+    if (domains === undefined) return results;
+    const isWanted = namedIn(domains);
+    return results.filter((result) => isFailedSource(result) || isWanted(result.domain));
   }
 
   async #foundAs(id: string, options: ReadOptions): Promise<FoundDomain | undefined> {
@@ -311,8 +318,13 @@ function failedAnswer({ source, error }: FailedSource): DomainAnswer<never> {
   return { domain: { id: source, name: source, source }, items: [], errors: [error] };
 }
 
-function isWanted(domain: Domain, wanted: readonly string[] | undefined): boolean {
-  return wanted === undefined || wanted.some((name) => isDomainNamed(domain, name));
+/** What {@link isDomainNamed} says of any of the names: who asks for a thousand domains names them all. */
+function namedIn(names: readonly string[]): (domain: Domain) => boolean {
+  const [first, ...others] = names;
+  if (first !== undefined && others.length === 0) return (domain) => isDomainNamed(domain, first);
+  const [exact, uuids] = [new Set(names), new Set(names.map((name) => name.toLowerCase()))];
+  return ({ name, uuid, pid, id }) =>
+    exact.has(name) || exact.has(id) || exact.has(String(pid)) || (uuid !== undefined && uuids.has(uuid.toLowerCase()));
 }
 
 /** A timer would take what is out of its range for a millisecond. */

@@ -5,6 +5,7 @@ import type { DomainStatsRecord, DomainStatsRequest } from '../protocol/libvirt/
 import { REMOTE_ERROR, type RemoteError, remoteError } from '../protocol/libvirt/error.ts';
 import { encodeKeepalive, KEEPALIVE } from '../protocol/libvirt/keepalive.ts';
 import { decodePayload, encodeMessage, type Message, MessageReader, PROGRAM } from '../protocol/libvirt/message.ts';
+import type { Procedure } from '../protocol/libvirt/procedure.ts';
 import * as procedures from '../protocol/libvirt/procedures.ts';
 
 /** What a {@link FakeLibvirtd} answers to a call. */
@@ -48,10 +49,10 @@ const FAILED = 1;
 const GREETING: Uint8Array = Uint8Array.of(1);
 
 /** By number. */
-const KNOWN: ReadonlyMap<number, procedures.Procedure<unknown, unknown>> = new Map(
+const KNOWN: ReadonlyMap<number, Procedure<unknown, unknown>> = new Map(
   Object.values(procedures).flatMap((each) =>
     typeof each === 'object' && 'args' in each
-      ? [[each.number, each as unknown as procedures.Procedure<unknown, unknown>] as const]
+      ? [[each.number, each as unknown as Procedure<unknown, unknown>] as const]
       : [],
   ),
 );

@@ -14,6 +14,8 @@ export interface Config {
   readonly faces: readonly FaceName[];
   /** How old values may be that the QMP face gives, in milliseconds. */
   readonly qmpMaxAgeMs: number;
+  /** How old values may be that the libvirt face gives, in milliseconds. */
+  readonly libvirtMaxAgeMs: number;
   readonly socket: SocketConfig;
   /** Where to listen for TLS; empty: nowhere, unless the service manager passes a socket on. */
   readonly tlsAddresses: readonly HostPort[];
@@ -47,7 +49,7 @@ export interface SocketConfig {
 }
 
 /** The faces that there are. */
-export const FACE_NAMES = ['qmp', 'varlink'] as const;
+export const FACE_NAMES = ['qmp', 'libvirt', 'varlink'] as const;
 
 /** The name of a face. */
 export type FaceName = (typeof FACE_NAMES)[number];

@@ -71,6 +71,13 @@ const FACTS: Readonly<Record<string, KeyFacts>> = {
     default: '1s',
     needsRestart: true,
   },
+  'libvirt.max-age': {
+    form: 'text',
+    placeholder: 'duration',
+    help: 'how old values may be that the libvirt face gives, 0s (asked anew for everybody) to 1h',
+    default: '1s',
+    needsRestart: true,
+  },
   'socket.mode': {
     form: 'text',
     placeholder: 'mode',

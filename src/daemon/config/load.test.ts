@@ -57,8 +57,9 @@ describe('a right configuration', () => {
       timeoutMs: 2000,
       discoveryIntervalMs: 2000,
       runtimeDir: '/run/virtstat',
-      faces: ['qmp', 'varlink'],
+      faces: ['qmp', 'libvirt', 'varlink'],
       qmpMaxAgeMs: 1000,
+      libvirtMaxAgeMs: 1000,
       socket: { mode: 0o666, maxConnections: 4096, maxConnectionsPerPeer: 1024 },
       tlsAddresses: [],
       logLevel: 'info',
@@ -80,6 +81,7 @@ describe('a right configuration', () => {
       runtime-dir = "/srv/v"
       faces = []
       qmp.max-age = "0s"
+      libvirt.max-age = "2s"
       socket = { mode = "0600", user = "monitor", group = "17", max-connections = 9, max-connections-per-user = "8" }
       [tls]
       listen-address = ["[::]:16515"]
@@ -106,6 +108,7 @@ describe('a right configuration', () => {
       runtimeDir: '/srv/v',
       faces: [],
       qmpMaxAgeMs: 0,
+      libvirtMaxAgeMs: 2000,
       socket: { mode: 0o600, uid: 990, gid: 17, maxConnections: 9, maxConnectionsPerPeer: 8 },
       tlsAddresses: [{ host: '::', port: 16515 }],
       tlsFiles: { ...CERTIFICATE, clientCaFile: authority.caFile },

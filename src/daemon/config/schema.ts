@@ -84,6 +84,7 @@ function makeSchema({ userId, groupId }: Accounts) {
       'runtime-dir': absolutePath(MAX_RUNTIME_DIR_BYTES, ', so that no socket fits below it'),
       faces: listOf(oneOf(FACE_NAMES), 0, FACE_NAMES.length),
       qmp: table({ 'max-age': duration(0, 3_600_000) }),
+      libvirt: table({ 'max-age': duration(0, 3_600_000) }),
       socket: table({
         mode: fileMode(),
         user: user.optional(),
@@ -173,7 +174,7 @@ export type Checked = { readonly config: Config } | { readonly findings: readonl
 export function checkConfig(settings: unknown, accounts: Accounts): Checked {
   const result = makeSchema(accounts).safeParse(settings);
   if (!result.success) return { findings: result.error.issues.flatMap(findingsOf) };
-  const { connect, timeout, faces, qmp, socket, tls, log, access, balloon, ...others } = result.data;
+  const { connect, timeout, faces, qmp, libvirt, socket, tls, log, access, balloon, ...others } = result.data;
   const { 'cert-file': certFile, 'key-file': keyFile, 'client-ca-file': clientCaFile } = tls;
   return {
     config: {
@@ -183,6 +184,7 @@ export function checkConfig(settings: unknown, accounts: Accounts): Checked {
       runtimeDir: others['runtime-dir'],
       faces: [...new Set(faces)],
       qmpMaxAgeMs: qmp['max-age'],
+      libvirtMaxAgeMs: libvirt['max-age'],
       socket: {
         mode: socket.mode,
         ...(socket.user !== undefined && { uid: socket.user }),

@@ -58,6 +58,8 @@ export const VIR_CONNECT_GET_ALL_DOMAINS_STATS_ENFORCE_STATS = 0x8000_0000;
 export const VIR_ERR_INTERNAL_ERROR = 1;
 /** The hypervisor driver has no such function. */
 export const VIR_ERR_NO_SUPPORT = 3;
+/** There is no driver for the URI. */
+export const VIR_ERR_NO_CONNECT = 5;
 /** An argument is wrong. */
 export const VIR_ERR_INVALID_ARG = 8;
 /** A read-only connection may not do this. */
@@ -66,9 +68,13 @@ export const VIR_ERR_OPERATION_DENIED = 29;
 export const VIR_ERR_RPC = 39;
 /** There is no such domain. */
 export const VIR_ERR_NO_DOMAIN = 42;
+/** Something took too long. */
+export const VIR_ERR_OPERATION_TIMEOUT = 68;
 /** An argument, or a group of statistics, is not supported. */
 export const VIR_ERR_ARGUMENT_UNSUPPORTED = 74;
 
+/** No part of libvirt in particular raised an error. */
+export const VIR_FROM_NONE = 0;
 /** The RPC code raised an error. */
 export const VIR_FROM_RPC = 7;
 /** The QEMU driver raised an error. */

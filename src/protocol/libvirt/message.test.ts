@@ -12,6 +12,7 @@ import {
   type MessageHeader,
   MessageReader,
 } from './message.ts';
+import type { Procedure } from './procedure.ts';
 import * as procedures from './procedures.ts';
 import { chars, NOTHING, type XdrCodec } from './xdr-codec.ts';
 
@@ -43,7 +44,7 @@ function cut(bytes: Uint8Array, cuts: readonly number[]): readonly Uint8Array[] 
 function codecOf({ procedure, type, status }: MessageHeader): XdrCodec<unknown> {
   const known = Object.values(procedures).find(
     (each) => typeof each === 'object' && 'args' in each && each.number === procedure,
-  ) as procedures.Procedure<unknown, unknown> | undefined;
+  ) as Procedure<unknown, unknown> | undefined;
   if (known === undefined) throw new Error(`procedure ${procedure} is not in the table`);
   if (type === 0) return known.args;
   return status === 0 ? known.result : (REMOTE_ERROR as XdrCodec<unknown>);

@@ -99,11 +99,17 @@ const MIN_BUFFER_BYTES = 4096;
  * true is refused as soon as its four bytes are there.
  */
 export class MessageReader {
+  readonly #maxMessageBytes: number;
   #buffer: Uint8Array = NO_BYTES;
   /** Only a buffer of our own may be written to; the first chunk of a message is used where it lies. */
   #isOwn = false;
   #start = 0;
   #end = 0;
+
+  /** A longer message than that is refused; {@link MAX_MESSAGE_BYTES} if absent. */
+  constructor(maxMessageBytes: number = MAX_MESSAGE_BYTES) {
+    this.#maxMessageBytes = maxMessageBytes;
+  }
 
   /** Bytes held for a message that is not complete yet. */
   get heldBytes(): number {
@@ -135,7 +141,7 @@ export class MessageReader {
     const view = new DataView(this.#buffer.buffer, this.#buffer.byteOffset + this.#start, held);
     const sizeBytes = view.getUint32(0);
     if (sizeBytes < HEADER_BYTES) throw invalid(`it says that it has ${sizeBytes} bytes, less than its header`);
-    if (sizeBytes > MAX_MESSAGE_BYTES) throw tooLarge(sizeBytes);
+    if (sizeBytes > this.#maxMessageBytes) throw tooLarge(sizeBytes, this.#maxMessageBytes);
     if (held < sizeBytes) return undefined;
     const payload = this.#buffer.subarray(this.#start + HEADER_BYTES, this.#start + sizeBytes);
     this.#start += sizeBytes;
@@ -167,7 +173,7 @@ function headerOf(view: DataView): MessageHeader {
   };
 }
 
-function tooLarge(sizeBytes: number): VirtstatError {
-  const limit = `the limit is ${MAX_MESSAGE_BYTES}; ask for fewer domains or groups at once`;
+function tooLarge(sizeBytes: number, maxBytes: number = MAX_MESSAGE_BYTES): VirtstatError {
+  const limit = `the limit is ${maxBytes}; ask for fewer domains or groups at once`;
   return new VirtstatError('FRAME_TOO_LARGE', `a message of libvirt has ${sizeBytes} bytes, ${limit}`);
 }

@@ -5,17 +5,9 @@ import {
   type DomainStatsRecord,
   type DomainStatsRequest,
 } from './domain-stats.ts';
+import { define, type Procedure } from './procedure.ts';
 import { MAX_STRING_BYTES } from './typed-parameter.ts';
 import { BOOL, chars, INT, list, NOTHING, optional, struct, text, UHYPER, UINT, type XdrCodec } from './xdr-codec.ts';
-
-/** Something that the other side can be asked to do. */
-export interface Procedure<A, R> {
-  readonly number: number;
-  /** libvirt's name, without `REMOTE_PROC_`. */
-  readonly name: string;
-  readonly args: XdrCodec<A>;
-  readonly result: XdrCodec<R>;
-}
 
 /** Most ways of authentication in a list. */
 const MAX_AUTH_TYPES = 20;
@@ -94,10 +86,6 @@ const STRING: XdrCodec<string> = text(MAX_STRING_BYTES);
 const SASL_DATA = { nil: BOOL, data: chars(MAX_SASL_BYTES) };
 const SASL_ANSWER: XdrCodec<SaslAnswer> = struct<SaslAnswer>({ complete: INT, ...SASL_DATA });
 const DOMAIN_ARGS: XdrCodec<DomainArgs> = struct<DomainArgs>({ domain: DOMAIN, flags: UINT });
-
-function define<A, R>(number: number, name: string, args: XdrCodec<A>, result: XdrCodec<R>): Procedure<A, R> {
-  return { number, name, args, result };
-}
 
 /** The ways of authentication that the server wants; it names one. */
 export const AUTH_LIST: Procedure<void, readonly number[]> = define(

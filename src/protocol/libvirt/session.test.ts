@@ -7,6 +7,7 @@ import { LibvirtError, REMOTE_ERROR, remoteError } from './error.ts';
 import { encodeKeepalive, KEEPALIVE } from './keepalive.ts';
 import { decodePayload, encodeMessage, type Message, type MessageHeader, MessageReader } from './message.ts';
 import { openDriver } from './opening.ts';
+import type { Procedure } from './procedure.ts';
 import * as procedures from './procedures.ts';
 import { LibvirtSession, type LibvirtSessionOptions, MAX_QUEUED_CALLS } from './session.ts';
 import { chars, NOTHING, type XdrCodec } from './xdr-codec.ts';
@@ -222,9 +223,9 @@ describe('LibvirtSession', () => {
   });
 });
 
-function procedureOf({ header }: Message): procedures.Procedure<unknown, unknown> {
+function procedureOf({ header }: Message): Procedure<unknown, unknown> {
   const known = Object.values(procedures).filter((each) => typeof each === 'object' && 'args' in each);
-  return known.find(({ number }) => number === header.procedure) as procedures.Procedure<unknown, unknown>;
+  return known.find(({ number }) => number === header.procedure) as Procedure<unknown, unknown>;
 }
 
 /** A server that answers each call as `answers` say, by procedure; what it was called with is kept. */

@@ -12,7 +12,7 @@ import {
   PROGRAM,
   PROGRAM_VERSION,
 } from './message.ts';
-import type { Procedure } from './procedures.ts';
+import type { Procedure } from './procedure.ts';
 import { invalid } from './xdr-reader.ts';
 
 /** Most calls that a server answers at once for one client, as libvirt is configured unless somebody says otherwise. */

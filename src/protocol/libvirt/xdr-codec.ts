@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer';
 import type { XdrReader } from './xdr-reader.ts';
 import type { XdrWriter } from './xdr-writer.ts';
 
@@ -26,6 +27,13 @@ export const UINT: XdrCodec<number> = {
   minBytes: 4,
   decode: (reader) => reader.uint(),
   encode: (writer, value) => writer.uint(value),
+};
+
+/** -2^63 to 2^63-1. */
+export const HYPER: XdrCodec<bigint> = {
+  minBytes: 8,
+  decode: (reader) => reader.hyper(),
+  encode: (writer, value) => writer.hyper(value),
 };
 
 /** 0 to 2^64-1. */
@@ -62,6 +70,22 @@ export function chars(maxCount: number): XdrCodec<Uint8Array> {
     encode: (writer, bytes) => {
       writer.count(bytes.length, maxCount);
       for (const byte of Int8Array.from(bytes)) writer.int(byte);
+    },
+  };
+}
+
+/** Exactly `count` bytes that libvirt declares as `char data[N]`: each takes four bytes; what is shorter ends with zeros. */
+export function fixedChars(count: number): XdrCodec<string> {
+  return {
+    minBytes: 4 * count,
+    decode: (reader) => {
+      const bytes = Uint8Array.from({ length: count }, () => reader.int());
+      const end = bytes.indexOf(0);
+      return Buffer.from(bytes.subarray(0, end < 0 ? count : end)).toString('utf8');
+    },
+    encode: (writer, value) => {
+      const bytes = Int8Array.from(Buffer.from(value).subarray(0, count - 1));
+      for (let index = 0; index < count; index++) writer.int(bytes[index] ?? 0);
     },
   };
 }

@@ -2,6 +2,7 @@ import { VIR_ERR_INVALID_ARG, VIR_FROM_DOM } from '../../protocol/libvirt/consta
 import type { DomainReference } from '../../protocol/libvirt/domain.ts';
 import type { DomainStatsRecord } from '../../protocol/libvirt/domain-stats.ts';
 import { LibvirtError, remoteError } from '../../protocol/libvirt/error.ts';
+import type { Procedure } from '../../protocol/libvirt/procedure.ts';
 import {
   CONNECT_GET_ALL_DOMAIN_STATS,
   CONNECT_GET_HOSTNAME,
@@ -13,7 +14,6 @@ import {
   DOMAIN_LOOKUP_BY_ID,
   DOMAIN_LOOKUP_BY_NAME,
   DOMAIN_LOOKUP_BY_UUID,
-  type Procedure,
 } from '../../protocol/libvirt/procedures.ts';
 import { LibvirtLink, type LibvirtLinkOptions } from './link.ts';
 

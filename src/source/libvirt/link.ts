@@ -3,7 +3,7 @@ import type { ByteStream } from '../../host/stream.ts';
 import { VirtstatError } from '../../model/errors.ts';
 import type { CallOptions } from '../../model/provider.ts';
 import { openDriver } from '../../protocol/libvirt/opening.ts';
-import type { Procedure } from '../../protocol/libvirt/procedures.ts';
+import type { Procedure } from '../../protocol/libvirt/procedure.ts';
 import type { SaslCredentials } from '../../protocol/libvirt/sasl-mechanism.ts';
 import { LibvirtSession } from '../../protocol/libvirt/session.ts';
 import { TlsGreeting } from './tls-greeting.ts';

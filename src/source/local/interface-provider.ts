@@ -128,6 +128,7 @@ export class InterfaceProvider implements OfferedProvider {
       if (page === undefined || counters === undefined) return { nic, reason: notShown(nic, device) };
       const reading = {
         path: nic.path,
+        device: device.device,
         via: VIA,
         collectedAtNs: page.collectedAtNs,
         stats: entriesOf(counters, device),

@@ -4,6 +4,7 @@
  */
 const RELAYED_QUESTIONS: ReadonlySet<string> = new Set([
   'query-balloon',
+  'query-block',
   'query-blockstats',
   'query-commands',
   'query-cpus-fast',

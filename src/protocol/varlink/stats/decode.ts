@@ -50,7 +50,7 @@ function decodeBase(base: string): Exclude<StatDescriptor['base'], undefined> {
 export function decodeSample(json: JsonValue, domain: string): Sample {
   const { collectedAtNs, stale, stats, ...rest } = present(json);
   return {
-    ...(rest as { provider: string; target: string; path?: string; via: string }),
+    ...(rest as { provider: string; target: string; path?: string; device?: string; via: string }),
     domain,
     collectedAtNs: BigInt(collectedAtNs as number),
     ...(stale !== undefined && { stale: decodeStaleness(stale as JsonObject) }),

@@ -39,9 +39,18 @@ function encodeBase(base: StatDescriptor['base']): string | undefined {
 }
 
 /** `StatsSample`, its values as text: a reader of a whole host gets a hundred thousand of them each second. */
-export function encodeSample({ provider, target, path, via, collectedAtNs, stale, stats }: Sample): VarlinkParameters {
+export function encodeSample({
+  provider,
+  target,
+  path,
+  device,
+  via,
+  collectedAtNs,
+  stale,
+  stats,
+}: Sample): VarlinkParameters {
   const text = new JsonText(`[${stats.map(writeValue).join(',')}]`);
-  return { provider, target, path, via, collectedAtNs, stale: stale && { ...stale }, stats: text };
+  return { provider, target, path, device, via, collectedAtNs, stale: stale && { ...stale }, stats: text };
 }
 
 /** `StatsValue` */

@@ -122,6 +122,8 @@ type StatsSample (
   target: string,
   # Which object of the target: a QOM path, a device. Absent where there is only one: the VM.
   path: ?string,
+  # Name of the host's device behind the object, such as tap0. Absent where there is none.
+  device: ?string,
   # By which way the values came: "kvm-file", "qmp", ...
   via: string,
   # When they were read: nanoseconds since 1970, UTC.

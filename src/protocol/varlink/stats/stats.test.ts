@@ -35,6 +35,7 @@ const samples: fc.Arbitrary<Sample> = fc.record(
     provider: words,
     target: words,
     path: words,
+    device: words,
     via: words,
     collectedAtNs: fc.bigInt({ min: 0n, max: 2n ** 63n - 1n }),
     stale: fc.record({ ageNs: fc.bigInt({ min: -1n, max: 2n ** 62n }), code: words, reason: words }),

@@ -1,0 +1,96 @@
+import type { ServedConnection } from '../../host/served-connection.ts';
+import { VirtstatError } from '../../model/errors.ts';
+import { LibvirtServer, type LibvirtService } from '../../protocol/libvirt/server.ts';
+
+/** Unread output from which on nothing more is made for a client, in bytes. */
+export const MAX_UNREAD_BYTES: number = 256 * 1024;
+
+/** How long that may last until the client is dropped, in milliseconds. */
+export const MAX_STALL_MS = 30_000;
+
+/** What a {@link LibvirtClient} needs from outside. */
+export interface LibvirtClientOptions {
+  readonly service: LibvirtService;
+  /** {@link MAX_STALL_MS} if absent. */
+  readonly maxStallMs?: number;
+  /** From one ping to the next, in milliseconds; libvirt's own if absent. */
+  readonly pingIntervalMs?: number;
+  /** Hears that the client was dropped, and why. */
+  readonly onDropped: (reason: VirtstatError) => void;
+  /** Hears of procedures that nobody serves. */
+  readonly onUnknown: (procedure: number) => void;
+}
+
+/**
+ * One client of the libvirt socket: a session on a connection. What it sends waits in the system while enough of its calls are
+ * under way, and a client that does not read costs what it did not read.
+ */
+export class LibvirtClient {
+  readonly #connection: ServedConnection<unknown>;
+  readonly #options: LibvirtClientOptions;
+  readonly #session: LibvirtServer;
+  #room: PromiseWithResolvers<void> | undefined;
+  #stall: NodeJS.Timeout | undefined;
+  #isHalfClosed = false;
+
+  constructor(connection: ServedConnection<unknown>, options: LibvirtClientOptions) {
+    this.#connection = connection;
+    this.#options = options;
+    this.#session = new LibvirtServer({
+      service: options.service,
+      send: (bytes) => connection.write(bytes),
+      drained: () => this.#hasRoom(),
+      onFull: () => connection.pause(),
+      onHungry: () => connection.resume(),
+      onIdle: () => this.#finishIfDone(),
+      onGoodbye: () => connection.closeSoon(),
+      close: (reason) => this.#drop(reason),
+      onUnknown: options.onUnknown,
+      ...(options.pingIntervalMs !== undefined && { pingIntervalMs: options.pingIntervalMs }),
+    });
+    connection.listen({
+      onData: (chunk) => this.#session.receive(chunk),
+      onDrained: () => this.#makeRoom(),
+      onHalfClosed: () => {
+        this.#isHalfClosed = true;
+        this.#finishIfDone();
+      },
+      onClosed: () => this.#end(new VirtstatError('CONNECTION_LOST', 'the client is gone')),
+    });
+  }
+
+  async #hasRoom(): Promise<void> {
+    if (this.#connection.unsentBytes <= MAX_UNREAD_BYTES) return;
+    if (this.#room === undefined) {
+      const limitMs = this.#options.maxStallMs ?? MAX_STALL_MS;
+      this.#room = Promise.withResolvers();
+      this.#stall = setTimeout(() => {
+        const unread = `${this.#connection.unsentBytes} bytes wait to be sent`;
+        this.#drop(new VirtstatError('QUEUE_FULL', `it did not read for ${limitMs} ms: ${unread}`));
+      }, limitMs).unref();
+    }
+    await this.#room.promise;
+  }
+
+  #makeRoom(): void {
+    clearTimeout(this.#stall);
+    this.#room?.resolve();
+    this.#room = undefined;
+  }
+
+  /** A client that sends nothing more still gets what it asked for. */
+  #finishIfDone(): void {
+    if (this.#isHalfClosed && !this.#session.isAnswering) this.#connection.finish();
+  }
+
+  #drop(reason: VirtstatError): void {
+    this.#options.onDropped(reason);
+    this.#end(reason);
+    this.#connection.close();
+  }
+
+  #end(reason: VirtstatError): void {
+    this.#session.end(reason);
+    this.#makeRoom();
+  }
+}

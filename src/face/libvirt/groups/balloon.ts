@@ -1,0 +1,58 @@
+import type { DomainFacts, Need } from '../facts.ts';
+import { type Parameters, ullong } from '../parameters.ts';
+
+const KIB = 1024n;
+
+/** What `balloon.*` is made of. */
+export const BALLOON_NEEDS: readonly Need[] = [
+  { provider: 'balloon', target: 'vm' },
+  { provider: 'state', target: 'vm', names: ['memory_current', 'memory_maximum'] },
+  { provider: 'process', target: 'vm' },
+];
+
+/** Of the names of the virtio balloon: in libvirt's order, and whether libvirt divides by 1024. */
+const GUEST: readonly (readonly [key: string, name: string, isBytes: boolean])[] = [
+  ['swap_in', 'stat-swap-in', true],
+  ['swap_out', 'stat-swap-out', true],
+  ['major_fault', 'stat-major-faults', false],
+  ['minor_fault', 'stat-minor-faults', false],
+  ['unused', 'stat-free-memory', true],
+  ['available', 'stat-total-memory', true],
+  ['usable', 'stat-available-memory', true],
+  ['last-update', 'last-update', false],
+  ['disk_caches', 'stat-disk-caches', true],
+  ['hugetlb_pgalloc', 'stat-htlb-pgalloc', false],
+  ['hugetlb_pgfail', 'stat-htlb-pgfail', false],
+];
+
+/** `balloon.*`: KiB, counts, and `last-update` in seconds since 1970. */
+export function balloonParameters(facts: DomainFacts): Parameters {
+  return [
+    ...ullong('balloon.current', memoryKib(facts)),
+    ...ullong('balloon.maximum', maxMemoryKib(facts)),
+    ...GUEST.flatMap(([key, name, isBytes]) => {
+      const value = facts.number('balloon', name);
+      return ullong(`balloon.${key}`, isBytes ? kib(value) : value);
+    }),
+    ...ullong('balloon.rss', rssKib(facts)),
+  ];
+}
+
+/** What the guest has now. */
+export function memoryKib(facts: DomainFacts): bigint | undefined {
+  return kib(facts.number('balloon', 'balloon-size') ?? facts.number('state', 'memory_current'));
+}
+
+/** What it may have. */
+export function maxMemoryKib(facts: DomainFacts): bigint | undefined {
+  return kib(facts.number('state', 'memory_maximum') ?? facts.number('state', 'memory_current'));
+}
+
+/** What of it is in the host's memory. */
+export function rssKib(facts: DomainFacts): bigint | undefined {
+  return facts.numberIn('process', 'rss', 2, 10);
+}
+
+function kib(bytes: bigint | undefined): bigint | undefined {
+  return bytes === undefined ? undefined : bytes / KIB;
+}

@@ -1,0 +1,21 @@
+import type { NodeFacts } from '../../host/node-info.ts';
+import { VIR_ERR_NO_CONNECT, VIR_FROM_NONE } from '../../protocol/libvirt/constants.ts';
+import { LibvirtRefusal } from '../../protocol/libvirt/refusal.ts';
+import type { LibvirtService } from '../../protocol/libvirt/server.ts';
+import type { CallerView } from './caller-view.ts';
+import { connectProcedures } from './connect-procedures.ts';
+import { domainProcedures } from './domain-procedures.ts';
+import { refusalOfWrite } from './refusals.ts';
+
+/** What a caller may call: a driver for QEMU that can only be read. */
+export function libvirtService(view: CallerView, node: NodeFacts): LibvirtService {
+  const all = [...connectProcedures(view, node), ...domainProcedures(view)];
+  return {
+    procedures: new Map(all.map((each) => [each.procedure.number, each])),
+    refusal: refusalOfWrite,
+    open: ({ name }) => {
+      if (name === '' || name === undefined || name.startsWith('qemu:')) return;
+      throw new LibvirtRefusal(VIR_ERR_NO_CONNECT, VIR_FROM_NONE, name);
+    },
+  };
+}

@@ -1,0 +1,288 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { afterEach, describe, expect, it, type TestContext } from 'vitest';
+import { LibvirtFace } from '../src/face/libvirt/face.ts';
+import { Registry } from '../src/registry/registry.ts';
+import { LocalSource } from '../src/source/local/local-source.ts';
+import { startLibvirt, whyNoLibvirt } from './lab/libvirt.ts';
+import { startQemu, type Vm, whyNoVm } from './lab/qemu.ts';
+import { RawQmp } from './lab/qmp.ts';
+
+const TAP = `vsface${process.pid % 100_000}`;
+const LIMIT = { timeout: 60_000, maxBuffer: 1 << 26, env: { ...process.env, LC_ALL: 'C.UTF-8' } };
+
+/** What libvirtd says and we do not, and why. */
+const NOT_OURS: readonly (readonly [key: RegExp, why: string])[] = [
+  [/^cpu\.cache\.monitor\.count$/, 'libvirt 9.0 says 0 where there are none; 12.8 does not'],
+  [/^cpu\.haltpoll\./, 'without KVM nobody polls, and libvirt says 0 then'],
+  [/^vcpu\.\d+\.wait$/, 'the kernel does not tell without CONFIG_SCHEDSTATS, and libvirt says 0 then'],
+  [/^dirtyrate\./, 'nobody measured it: libvirt says so, we say nothing'],
+];
+
+/** By how much values may differ beyond what changed meanwhile. */
+const TOLERANCES: readonly (readonly [key: RegExp, tolerance: bigint, why: string])[] = [
+  [/^vcpu\.\d+\.time$/, 10_000_000n, 'libvirt counts in ticks of 10 ms, we in nanoseconds'],
+  [/^balloon\.rss$/, 4096n, 'the kernel adds exact counts of threads up only now and then'],
+];
+
+/**
+ * libvirt reads the control group, in which whatever else is there counts too, and what it ran there before QEMU; it is at least
+ * what the process has used, but for the moment before the process joined the group.
+ */
+const AT_LEAST = /^cpu\.(time|user|system)$/;
+const BEFORE_JOINING_NS = 500_000_000n;
+
+/** The face over some VMs of this machine, and the URI to reach it with. */
+class Served implements AsyncDisposable {
+  readonly uri: string;
+  readonly #folder: string;
+  readonly #registry: Registry;
+  readonly #face: LibvirtFace;
+
+  private constructor(folder: string, registry: Registry, face: LibvirtFace) {
+    this.uri = `qemu+unix:///system?socket=${folder}/libvirt-sock-ro`;
+    this.#folder = folder;
+    this.#registry = registry;
+    this.#face = face;
+  }
+
+  static async start(pids: readonly number[]): Promise<Served> {
+    const folder = mkdtempSync(join(tmpdir(), 'virtstat-face-'));
+    const registry = new Registry([new LocalSource({ pids })], { deadlineMs: 2000 });
+    const face = new LibvirtFace({ monitors: registry });
+    await face.listen({
+      runtimeDir: folder,
+      sockets: { mode: 0o600 },
+      domains: { current: [], subscribe: () => () => undefined },
+      log: { info: () => undefined, warn: () => undefined },
+      activated: () => undefined,
+      isToken: () => false,
+      readerFor: () => ({
+        domains: async (options) => (await registry.present(options)).map(({ domain }) => domain),
+        list: (options) => registry.list(options),
+        schemas: (options) => registry.schemas(options),
+        query: (filter, options) => registry.query(filter, options),
+        readsAllOf: () => true,
+      }),
+    });
+    return new Served(folder, registry, face);
+  }
+
+  async virsh(...args: readonly string[]): Promise<string> {
+    const { stdout } = await promisify(execFile)('virsh', ['-q', '-c', this.uri, ...args], LIMIT);
+    return stdout;
+  }
+
+  /** What a script prints that has the connection as `c`. */
+  async python(script: string): Promise<string> {
+    const whole = `import libvirt, sys, time, json\nc = libvirt.openReadOnly(sys.argv[1])\n${script}`;
+    const { stdout } = await promisify(execFile)('/usr/bin/python3', ['-c', whole, this.uri], LIMIT);
+    return stdout;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#face.close();
+    await this.#registry.close();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+function needVirsh(context: TestContext): void {
+  if (!existsSync('/usr/bin/virsh')) context.skip('virsh (libvirt-clients) is not installed');
+}
+
+function needPython(context: TestContext): void {
+  const { status } = spawnSync('/usr/bin/python3', ['-c', 'import libvirt']);
+  if (status !== 0) context.skip('python3-libvirt is not installed');
+}
+
+/** The statistics of each element of a reply. */
+async function list(
+  monitor: RawQmp,
+  command: string,
+  args?: Readonly<Record<string, unknown>>,
+): Promise<readonly { readonly stats: readonly { name: string; type: string; value: unknown }[] }[]> {
+  return (await monitor.execute(command, args)) as Awaited<ReturnType<typeof list>>;
+}
+
+/** What `virsh domstats` prints of one domain. */
+function fieldsOf(text: string): ReadonlyMap<string, string> {
+  const lines = text.split('\n').filter((line) => line.startsWith('  '));
+  return new Map(lines.map((line) => line.trim().split(/=(.*)/s, 2) as [string, string]));
+}
+
+function agrees(key: string, value: string, low: string | undefined, high: string | undefined): boolean {
+  if (low === undefined || high === undefined) return false;
+  if (!/^\d+$/.test(value)) return value === low;
+  if (AT_LEAST.test(key)) return BigInt(value) >= BigInt(low) - BEFORE_JOINING_NS;
+  const tolerance = TOLERANCES.find(([pattern]) => pattern.test(key))?.[1] ?? 0n;
+  return BigInt(low) - tolerance <= BigInt(value) && BigInt(value) <= BigInt(high) + tolerance;
+}
+
+describe('virsh domstats', () => {
+  it('says of the same paused domain what it says when it asks libvirtd', async (context) => {
+    const reason = whyNoLibvirt();
+    if (reason !== undefined) context.skip(reason);
+    await using lab = await startLibvirt();
+    const domain = await lab.start({ name: 'face', tap: TAP, iothreads: 2, paused: true });
+    await using served = await Served.start([lab.pidOf(domain)]);
+    const ours = async () => fieldsOf(await served.virsh('domstats', '--raw', domain.name));
+    await ours();
+    await sleep(1100);
+    const low = await ours();
+    const libvirt = fieldsOf(await lab.virsh('domstats', '--raw', domain.name));
+    await sleep(1100);
+    const high = await ours();
+
+    const table = [...libvirt].map(([key, value]) => {
+      const explained = low.has(key) ? undefined : NOT_OURS.find(([pattern]) => pattern.test(key))?.[1];
+      const isSame = explained !== undefined || agrees(key, value, low.get(key), high.get(key));
+      return {
+        key,
+        value,
+        low: low.get(key),
+        high: high.get(key),
+        isSame,
+        why: explained ?? (isSame ? '' : 'DIFFERS'),
+      };
+    });
+    const rows = table.map((row) => [row.key, row.value, row.low ?? '-', row.high ?? '-', row.why]);
+    const widths = [0, 1, 2, 3].map((column) => Math.max(9, ...rows.map((row) => row[column]?.length ?? 0)));
+    const lines = [['key', 'libvirt', 'before', 'after', ''], ...rows].map((row) =>
+      row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '),
+    );
+    console.log(lines.join('\n'));
+    expect(table.filter(({ isSame }) => !isSame)).toEqual([]);
+    expect([...low.keys()].filter((key) => !libvirt.has(key))).toEqual([]);
+    // In libvirt's order, too, of what is stable in it.
+    const stable = (keys: Iterable<string>) => [...keys].filter((key) => !/^(vm|iothread)\./.test(key) && low.has(key));
+    expect(stable(low.keys())).toEqual(stable(libvirt.keys()));
+    expect(libvirt.size).toBeGreaterThan(50);
+
+    const dumped = await served.virsh('dumpxml', domain.name);
+    const original = await lab.virsh('dumpxml', domain.name);
+    for (const pattern of [
+      /<target dev='vda' bus='virtio'\/>/,
+      /<source file='[^']+' index='\d'\/>/,
+      /<uuid>.*<\/uuid>/,
+    ]) {
+      expect(pattern.exec(dumped)?.[0]).toBe(pattern.exec(original)?.[0]);
+    }
+    expect(dumped).toContain(`<target dev='${TAP}'/>`);
+    for (const command of [
+      ['domifstat', domain.name, TAP],
+      ['domblkstat', domain.name, 'vda'],
+      ['domblklist', domain.name],
+      ['domstate', domain.name, '--reason'],
+      ['vcpucount', domain.name],
+    ]) {
+      expect([command, await served.virsh(...command)]).toEqual([command, await lab.virsh(...command)]);
+    }
+  });
+});
+
+describe('on a host without libvirt', () => {
+  const vms: Vm[] = [];
+  afterEach(async () => {
+    await Promise.all(vms.splice(0).map((vm) => vm.stop()));
+  });
+
+  const vm = async (options: Parameters<typeof startQemu>[0]): Promise<Vm> => {
+    const started = await startQemu(options);
+    vms.push(started);
+    return started;
+  };
+
+  it('what KVM counts has libvirt’s names, and QEMU’s values', async (context) => {
+    needVirsh(context);
+    const reason = whyNoVm({ accel: 'kvm', paused: true });
+    if (reason !== undefined) context.skip(reason);
+    const { pid, name, qmpPaths } = await vm({ accel: 'kvm', paused: true, qmp: 2 });
+    await using served = await Served.start([pid]);
+    const text = await served.virsh('domstats', '--vcpu', '--vm', name);
+    const ours = new Map([...fieldsOf(text)].filter(([key]) => /\.(sum|cur|max)$/.test(key)));
+    const monitor = await RawQmp.open(qmpPaths[1] as string);
+    const types = new Map<string, string>();
+    const expected = new Map<string, string>();
+    try {
+      for (const { stats } of await list(monitor, 'query-stats-schemas')) {
+        for (const { name: stat, type } of stats) types.set(stat, type);
+      }
+      for (const target of ['vcpu', 'vm'] as const) {
+        const results = (await list(monitor, 'query-stats', { target })).toReversed();
+        for (const [index, { stats }] of results.entries()) {
+          for (const { name: stat, value } of stats) {
+            const suffix = { cumulative: 'sum', instant: 'cur', peak: 'max' }[types.get(stat) ?? ''];
+            if (suffix === undefined) continue;
+            const key = `${target === 'vm' ? 'vm' : `vcpu.${index}`}.${stat}.${suffix}`;
+            expected.set(key, value === true ? 'yes' : value === false ? 'no' : String(value));
+          }
+        }
+      }
+    } finally {
+      monitor.close();
+    }
+    expect(expected.size).toBeGreaterThan(60);
+    expect(new Map([...ours].toSorted())).toEqual(new Map([...expected].toSorted()));
+  });
+
+  it('virsh and the bindings for Python find their way', async (context) => {
+    needVirsh(context);
+    needPython(context);
+    const reason = whyNoVm();
+    if (reason !== undefined) context.skip(reason);
+    const { pid, name, uuid } = await vm({ paused: true, accel: 'tcg' });
+    await using served = await Served.start([pid]);
+    expect(await served.virsh('list', '--all')).toMatch(new RegExp(`^ 1 +${name} +paused\\s*$`));
+    expect((await served.virsh('domuuid', '1')).trim()).toBe(uuid);
+    expect(await served.virsh('dominfo', name)).toMatch(/Max memory: +32768 KiB/);
+    expect(await served.virsh('domstate', name, '--reason')).toBe('paused (user)\n');
+    await expect(served.virsh('destroy', name)).rejects.toMatchObject({
+      stderr: expect.stringContaining('operation forbidden: read only access prevents virDomainDestroy'),
+    });
+    await expect(served.virsh('domstats', 'nope')).rejects.toMatchObject({
+      stderr: expect.stringContaining("failed to get domain 'nope'"),
+    });
+    const script = `
+d = c.lookupByName(${JSON.stringify(name)})
+print(json.dumps([c.getAllDomainStats()[0][1]['vcpu.current'], d.state(), d.maxVcpus(), len(d.vcpus()[0]), c.isAlive(),
+  len(c.domainListGetStats([d, d], libvirt.VIR_DOMAIN_STATS_STATE)), len(c.listAllDomains(2)),
+  'virtstat.vm.process.0.stat.cpu_time' in c.getAllDomainStats(1 << 31)[0][1]]))`;
+    expect(JSON.parse(await served.python(script))).toEqual([2, [3, 1], 2, 2, 1, 2, 0, true]);
+  });
+
+  it('one VM that hangs keeps nobody waiting', async (context) => {
+    needPython(context);
+    const reason = whyNoVm();
+    if (reason !== undefined) context.skip(reason);
+    const [hung, other] = [await vm({ paused: true, accel: 'tcg' }), await vm({ paused: true, accel: 'tcg' })];
+    await using served = await Served.start([hung.pid, other.pid]);
+    await served.python('c.getAllDomainStats()');
+    await sleep(1100);
+    process.kill(hung.pid, 'SIGSTOP');
+    try {
+      const script = `
+rounds = []
+for _ in range(7):
+    before = time.monotonic()
+    records = {d.name(): len(stats) for d, stats in c.getAllDomainStats()}
+    rounds.append([round(1000 * (time.monotonic() - before)), records])
+    time.sleep(1.1)
+print(json.dumps(rounds))`;
+      const rounds: readonly [number, Record<string, number>][] = JSON.parse(await served.python(script));
+      const times = rounds.map(([ms]) => ms).toSorted((a, b) => a - b);
+      console.log(`with one VM stopped, all statistics of both took ${times.join(', ')} ms`);
+      expect(times[3]).toBeLessThan(200);
+      for (const [, records] of rounds) {
+        expect(records[hung.name]).toBeGreaterThan(10);
+        expect(records[other.name]).toBeGreaterThan(10);
+      }
+    } finally {
+      process.kill(hung.pid, 'SIGCONT');
+    }
+  });
+});
