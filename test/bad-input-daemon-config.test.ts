@@ -33,7 +33,7 @@ timeuot = "1s"                                  #! timeuot: no such key; did you
 timeout = 5                                     #! timeout: must be a duration in quotes
 discovery-interval = "2 s"                      #! discovery-interval: "2 s" is no duration
 runtime-dir = "run/virtstat"                    #! runtime-dir: "run/virtstat" is no absolute path
-faces = ["qmp", "http"]                         #! faces[1]: "http" is not one of "qmp", "varlink"
+faces = ["qmp", "http"]                         #! faces[1]: "http" is not one of "qmp", "libvirt", "varlink"
 qmp.max-age = "2h"                              #! qmp.max-age: "2h" is out of bounds; it must be from 0s to 1h
 connect = [                                     #! connect[0]: nope:: no source is known
   "nope:", "local:", "local:", 5, "", "local"   #! connect[2]: local: is named twice

@@ -345,7 +345,7 @@ describe('a tap', () => {
       { 'qom-path': '/machine/peripheral/net0', stats: [{ name: 'rx_packets', value: 10 }] },
     ]);
     const listed = await asNobody('list');
-    expect(listed.stdout).toContain('no interface interface: net1 has a device without a name, and the descriptors');
+    expect(listed.stdout).toContain('no interface: net1 has a device without a name, and the descriptors');
   });
 
   it('reads well on the command line', async (context) => {
