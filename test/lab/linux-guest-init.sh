@@ -6,7 +6,7 @@
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
-mount -t tmpfs -o size=40m work /work
+mount -t tmpfs -o size=40m work /data
 
 driver=yes silent=''
 for word in $(cat /proc/cmdline); do
@@ -29,7 +29,7 @@ fi
 # Memory is taken and given back, so that its statistics move.
 while :; do
   for mib in 2 8 24; do
-    dd if=/dev/zero of=/work/file bs=1M count=$mib 2>/dev/null
+    dd if=/dev/zero of=/data/file bs=1M count=$mib 2>/dev/null
     sleep 1
   done
 done

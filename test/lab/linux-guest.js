@@ -50,7 +50,7 @@ export async function makeLinuxGuest() {
     if (kernel === undefined) throw new StepError(`${META_PACKAGE} has no kernel in it`);
     renameSync(join(folder, 'root/boot', kernel), join(folder, 'vmlinuz'));
     const files = [
-      ...['bin', 'dev', 'proc', 'sys', 'work', 'modules'].map((name) => entry(name, 0o40_755)),
+      ...['bin', 'dev', 'proc', 'sys', 'data', 'modules'].map((name) => entry(name, 0o40_755)),
       entry('init', 0o100_755, readFileSync(INIT)),
       entry('bin/busybox', 0o100_755, readFileSync(busyboxIn(join(folder, 'root')))),
       ...(await modulesIn(join(folder, 'root'))).map(([name, bytes]) => entry(`modules/${name}.ko`, 0o100_644, bytes)),
