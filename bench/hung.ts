@@ -22,7 +22,7 @@ const SETTLE_MS = 2000;
  * when it stopped.
  */
 export async function run(): Promise<readonly (BenchResult | BenchSkip)[]> {
-  const reason = whyNoVm({ accel: 'kvm' });
+  const reason = whyNoVm({ accel: 'kvm', paused: true });
   if (reason !== undefined) return [{ name: NAME, skipped: reason }];
   await using vms = new Vms();
   while (vms.all.length < VMS) vms.all.push(await startQemu({ accel: 'kvm', paused: true, hmp: false }));

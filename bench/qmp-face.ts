@@ -25,7 +25,7 @@ const ASK_EVERY_MS = 20;
  * time on one connection, and whether QEMU works more for many readers of the daemon than for one.
  */
 export async function run(): Promise<readonly (BenchResult | BenchSkip)[]> {
-  const reason = whyNoVm({ accel: 'kvm' });
+  const reason = whyNoVm({ accel: 'kvm', paused: true });
   if (reason !== undefined) return [{ name: NAME, skipped: reason }];
   await using vm = await startQemu({ accel: 'kvm', smp: 8, paused: true, qmp: 2 });
   await using daemon = await DaemonProcess.start({

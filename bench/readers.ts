@@ -26,7 +26,7 @@ const LOOK_EVERY_MS = 200;
  * holds up the others, how much memory it takes, and that it is dropped.
  */
 export async function run(): Promise<readonly (BenchResult | BenchSkip)[]> {
-  const reason = whyNoVm({ accel: 'kvm' });
+  const reason = whyNoVm({ accel: 'kvm', paused: true });
   if (reason !== undefined) return [{ name: NAME, skipped: reason }];
   await using vm = await startQemu({ accel: 'kvm', smp: 8, paused: true });
   await using daemon = await DaemonProcess.start({ connect: [`qmp+unix:${vm.qmpPath}`] });

@@ -16,6 +16,7 @@ describe('qemuArguments', () => {
       name: VM.name,
       uuid: VM.uuid,
       monitors: [{ kind: 'unix', path: VM.monitor }],
+      nics: [],
     });
   });
 

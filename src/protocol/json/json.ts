@@ -74,7 +74,7 @@ export function parseJson(text: string): JsonValue {
   return unwrap(parsed, mark);
 }
 
-/** Writes compact JSON: a `bigint` as an integer literal, members that are undefined left out. Numbers must be finite. */
+/** Writes compact JSON: a `bigint` as an integer literal, members that are undefined left out, a number that is not finite as null. */
 export function stringifyJson(value: JsonInput): string {
   switch (typeof value) {
     case 'string':
@@ -83,6 +83,8 @@ export function stringifyJson(value: JsonInput): string {
       if (value === null) return 'null';
       if (value instanceof JsonText) return value.text;
       return Array.isArray(value) ? writeArray(value) : writeObject(value as { readonly [key: string]: JsonInput });
+    case 'number':
+      return Number.isFinite(value) ? `${value}` : 'null';
     default:
       return `${value}`;
   }
@@ -94,7 +96,7 @@ function writeArray(items: readonly JsonInput[]): string {
 }
 
 function isNumeric(value: JsonInput): boolean {
-  return typeof value === 'number' || typeof value === 'bigint';
+  return typeof value === 'bigint' || Number.isFinite(value);
 }
 
 function writeObject(object: { readonly [key: string]: JsonInput | undefined }): string {
