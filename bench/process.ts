@@ -11,7 +11,7 @@ import { type BenchResult, type BenchSkip, cpuNs, median } from './report.ts';
 const NAME = 'process, 4 vCPUs';
 const VMS = 4;
 const ROUNDS = 9;
-const WARM_UP_SWEEPS = 500;
+const WARM_UP_SWEEPS = 2000;
 /** What firmware takes until the guest sleeps and wakes. */
 const BOOT_MS = 5000;
 /** Sweeps of one round: some 100 ms of CPU. */
