@@ -6,6 +6,7 @@ import type { Reading, Sample } from '../model/sample.ts';
 import type { Schema } from '../model/stat.ts';
 import type { DomainAnswer, SampleAnswer, SchemaAnswer } from './answer.ts';
 import type { LastSchemas } from './last-schemas.ts';
+import { orAfter } from './or-after.ts';
 import type { Patience } from './patience.ts';
 
 /** What a collection of samples works with. */
@@ -100,18 +101,10 @@ export async function collectSchemas(
     providers,
     (provider) => {
       const before = last.get(id, provider.name, target);
-      return before === undefined ? ask(provider) : orAfter(KNOWN_PATIENCE_MS, ask(provider), ofTarget(before));
+      return before === undefined ? ask(provider) : orAfter(KNOWN_PATIENCE_MS, ask(provider), () => ofTarget(before));
     },
     ({ name }) => ofTarget(last.get(id, name, target) ?? []),
   );
-}
-
-/** What is wanted or, where it takes longer than that, something else. */
-function orAfter<T>(ms: number, wanted: Promise<T>, otherwise: T): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms, otherwise);
-    wanted.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }
 
 async function sampleProvider(

@@ -1,4 +1,5 @@
 import { VirtstatError } from '../model/errors.ts';
+import { orAfter } from './or-after.ts';
 
 /** How long it is remembered that somebody was late, in milliseconds: nobody waits for them in that time. */
 const LATE_KNOWN_MS = 10_000;
@@ -36,7 +37,9 @@ export class Patience {
     if (late === undefined) return answer;
     answer.catch(() => undefined);
     if (performance.now() - late.atMs < LATE_KNOWN_MS) throw late.error;
-    return orAfter(LATE_PATIENCE_MS, answer, late.error);
+    return orAfter(LATE_PATIENCE_MS, answer, () => {
+      throw late.error;
+    });
   }
 
   /** Forgets who was late, and who is still being asked. */
@@ -65,12 +68,4 @@ export class Patience {
       this.#underWay.delete(key);
     }
   }
-}
-
-/** What is wanted or, where it takes longer than that, an error. */
-function orAfter<T>(ms: number, wanted: Promise<T>, error: VirtstatError): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(error), ms);
-    wanted.then(resolve, reject).finally(() => clearTimeout(timer));
-  });
 }
