@@ -5,6 +5,7 @@ import type { CallOptions, FoundDomain, Provider, SchemaOptions, StatsRequest } 
 import type { Reading, Sample } from '../model/sample.ts';
 import type { Schema } from '../model/stat.ts';
 import type { DomainAnswer, SampleAnswer, SchemaAnswer } from './answer.ts';
+import type { LastProviders } from './last-providers.ts';
 import type { LastSchemas } from './last-schemas.ts';
 import { orAfter } from './or-after.ts';
 import type { Patience } from './patience.ts';
@@ -14,20 +15,11 @@ export interface Collecting {
   /** The values to give for a provider that failed; none where there are none. */
   readonly instead: (provider: string, error: VirtstatError) => readonly Sample[];
   readonly patience: Patience;
+  readonly lastProviders: LastProviders;
   /** Who asks for what: goes before what the patience is asked about. */
   readonly key: string;
   /** What bounds each question to a provider, also when nobody waits for its answer any more. */
   readonly limit: Pick<DeadlineOptions, 'signal' | 'timeoutMs'>;
-}
-
-/** Every provider of a domain: those of its source, then those registered for all domains. */
-async function providersOf(
-  found: FoundDomain,
-  everywhere: readonly Provider[],
-  options: CallOptions,
-): Promise<readonly Provider[]> {
-  const own = await whileWanted(found.providers(options), options.signal, found.domain.name);
-  return [...own, ...everywhere];
 }
 
 /**
@@ -42,11 +34,14 @@ export async function collectSamples(
   collecting: Collecting,
   options: CallOptions,
 ): Promise<SampleAnswer> {
-  const { instead, patience, key, limit } = collecting;
-  const what = found.domain.name;
+  const { instead, patience, lastProviders, key, limit } = collecting;
+  const { id, name: what } = found.domain;
   const patient = <T>(who: string, ask: (signal: AbortSignal) => Promise<T>) =>
     patience.ask(`${key} ${who}`, what, () => withDeadline(ask, { ...limit, what }));
-  const own = patient('', (signal) => found.providers({ signal }));
+  const own = lastProviders.get(
+    id,
+    patient('', (signal) => found.providers({ signal })),
+  );
   const asked = [...(await whileWanted(own, options.signal, what)), ...everywhere]
     .filter((provider) => provider.targets.includes(filter.target))
     .flatMap((provider) => entriesFor(filter, provider.name).map((entry, nth) => ({ provider, entry, nth })));
@@ -81,29 +76,30 @@ const KNOWN_PATIENCE_MS = 250;
 export async function collectSchemas(
   found: FoundDomain,
   everywhere: readonly Provider[],
-  last: LastSchemas,
+  last: { readonly providers: LastProviders; readonly schemas: LastSchemas },
   options: SchemaOptions,
 ): Promise<SchemaAnswer> {
   const { target } = options;
-  const { id } = found.domain;
+  const { id, name: what } = found.domain;
   const ofTarget = (schemas: readonly Schema[]) =>
     schemas.filter((schema) => target === undefined || schema.target === target);
-  const providers = (await providersOf(found, everywhere, options)).filter(
+  const own = last.providers.get(id, found.providers(options));
+  const providers = [...(await whileWanted(own, options.signal, what)), ...everywhere].filter(
     (provider) => target === undefined || provider.targets.includes(target),
   );
   const ask = async (provider: Provider): Promise<readonly Schema[]> => {
     const schemas = await guard(provider, found, options, () => provider.schemas(found.domain, options));
-    last.keep(id, provider.name, target, schemas);
+    last.schemas.keep(id, provider.name, target, schemas);
     return ofTarget(schemas);
   };
   return gather(
     found,
     providers,
     (provider) => {
-      const before = last.get(id, provider.name, target);
+      const before = last.schemas.get(id, provider.name, target);
       return before === undefined ? ask(provider) : orAfter(KNOWN_PATIENCE_MS, ask(provider), () => ofTarget(before));
     },
-    ({ name }) => ofTarget(last.get(id, name, target) ?? []),
+    ({ name }) => ofTarget(last.schemas.get(id, name, target) ?? []),
   );
 }
 

@@ -28,11 +28,15 @@ class Counter implements Provider {
   }
 }
 
-function registryOf(providers: readonly Provider[], deadlineMs = 200): Registry {
+function registryOf(
+  providers: readonly Provider[],
+  deadlineMs = 200,
+  providersOf: () => Promise<readonly Provider[]> = async () => providers,
+): Registry {
   const domain = { id: 'id-a', name: 'a', source: 'test:' };
   const found = {
     domain,
-    providers: async () => providers,
+    providers: providersOf,
     describe: async () => domain,
     availability: async () => [],
   };
@@ -98,6 +102,22 @@ describe('a provider that fails', () => {
     }
   });
 
+  it('stays late until there is an answer, whatever else becomes of it', async () => {
+    const counter = new Counter();
+    const made = registryOf([counter], 300);
+    await made.query({ target: 'vm' });
+    counter.behave = never;
+    await made.query({ target: 'vm' });
+    counter.behave = () => Promise.reject(new VirtstatError('CONNECTION_LOST', 'the connection was given up'));
+    await vi.waitFor(async () =>
+      expect((await made.query({ target: 'vm' }))[0]?.errors[0]?.code).toBe('CONNECTION_LOST'),
+    );
+    counter.behave = never;
+    const beginMs = performance.now();
+    await made.query({ target: 'vm' });
+    expect(performance.now() - beginMs).toBeLessThan(200);
+  });
+
   it.each(['TIMEOUT', 'MONITOR_BUSY'] as const)(
     'costs whoever asks again and again no wait at all: %s',
     async (code) => {
@@ -123,7 +143,59 @@ describe('a provider that fails', () => {
   );
 });
 
+describe('a domain that does not say any more who measures it', () => {
+  it.each([
+    ['hangs', never],
+    ['has no place for us', () => Promise.reject(new VirtstatError('MONITOR_BUSY', 'somebody else is there'))],
+  ])('is read by those who did before, where it %s', async (_, fail) => {
+    const counter = new Counter('process');
+    let providersOf: () => Promise<readonly Provider[]> = async () => [counter];
+    const made = registryOf([], 400, () => providersOf());
+    await made.query({ target: 'vm' });
+    providersOf = fail;
+    for (let turn = 2n; turn < 6n; turn++) {
+      const beginMs = performance.now();
+      const [answer] = await made.query({ target: 'vm' });
+      expect(performance.now() - beginMs).toBeLessThan(200);
+      expect(answer).toMatchObject({ errors: [], items: [{ provider: 'process', stats: [{ value: turn }] }] });
+      expect(answer?.items[0]?.stale).toBeUndefined();
+    }
+    expect((await made.schemas())[0]?.errors).toEqual([]);
+  });
+
+  it('is told as it is where it never said', async () => {
+    const made = registryOf([], 50, never);
+    expect((await made.query({ target: 'vm' }))[0]).toMatchObject({ items: [], errors: [{ code: 'TIMEOUT' }] });
+  });
+
+  it('is told as it is where it is gone', async () => {
+    const counter = new Counter('process');
+    let isGone = false;
+    const made = registryOf([], 400, async () => {
+      if (isGone) throw new VirtstatError('DOMAIN_GONE', 'a has exited');
+      return [counter];
+    });
+    await made.query({ target: 'vm' });
+    isGone = true;
+    expect((await made.query({ target: 'vm' }))[0]).toMatchObject({ items: [], errors: [{ code: 'DOMAIN_GONE' }] });
+  });
+});
+
 describe('patience', () => {
+  it('is over for everybody at the same moment: nobody waits anew for a question that is long under way', async () => {
+    const counter = new Counter();
+    const made = registryOf([counter], 60_000);
+    await made.query({ target: 'vm' });
+    counter.behave = never;
+    const beginMs = performance.now();
+    for (let turn = 0; turn < 5; turn++) {
+      const [answer] = await made.query({ target: 'vm' }, { patienceMs: 200 });
+      expect(answer?.items[0]?.stale?.code).toBe('TIMEOUT');
+    }
+    expect(performance.now() - beginMs).toBeLessThan(400);
+    expect(counter.calls).toBe(2n);
+  });
+
   it('is a reader’s own: who has little gets last values soon, and the question goes on for the next', async () => {
     const counter = new Counter();
     const made = registryOf([counter], 60_000);

@@ -8,23 +8,33 @@ import type { Sample } from '../model/sample.ts';
 import type { SampleAnswer } from './answer.ts';
 import type { Collecting } from './collect.ts';
 import { LastAnswers, markStale } from './last-answers.ts';
+import { orAfter } from './or-after.ts';
 import { Patience } from './patience.ts';
 
 /** Asks a domain. Never rejects: what goes wrong is in the answer. */
 export type Collect = (
   found: FoundDomain,
   filter: StatsFilter,
-  collecting: Omit<Collecting, 'limit'>,
+  collecting: Omit<Collecting, 'limit' | 'lastProviders'>,
 ) => Promise<SampleAnswer>;
 
 /** What a reader of collections wants. */
 export interface CollectionOptions {
   /** Values up to this old will do, in milliseconds; 0 if absent. */
   readonly maxAgeMs?: number;
-  /** How long to wait where there are last values, in milliseconds; absent: as long as it takes. */
+  /**
+   * How long to wait where there are last values, in milliseconds from when the domain was asked, be it for somebody else;
+   * absent: as long as it takes.
+   */
   readonly patienceMs?: number;
   /** Ends this wait, not the collection. */
   readonly signal?: AbortSignal;
+}
+
+/** A collection that has not ended, and when it began, by the clock of `performance.now`. */
+interface UnderWay {
+  readonly collecting: Promise<SampleAnswer>;
+  readonly startedMs: number;
 }
 
 /**
@@ -34,7 +44,7 @@ export interface CollectionOptions {
 export class Collections {
   readonly #collect: Collect;
   readonly #lastAnswers = new LastAnswers();
-  readonly #underWay = new Map<string, Promise<SampleAnswer>>();
+  readonly #underWay = new Map<string, UnderWay>();
   readonly #patience = new Patience();
 
   constructor(collect: Collect) {
@@ -52,8 +62,11 @@ export class Collections {
     const young = this.#lastAnswers.getYoung(domain.id, request, maxAgeMs);
     if (young !== undefined) return young;
     const last = this.#lastAnswers.get(domain.id, request);
-    const shared = this.#share(found, filter, request);
-    const answer = last === undefined || patienceMs === undefined ? shared : orLast(patienceMs, shared, last);
+    const { collecting, startedMs } = this.#share(found, filter, request);
+    const isPatient = last === undefined || patienceMs === undefined;
+    const answer = isPatient
+      ? collecting
+      : orLast(startedMs + patienceMs - performance.now(), collecting, last, patienceMs);
     return signal === undefined ? answer : whileWanted(answer, signal, domain.name);
   }
 
@@ -68,14 +81,15 @@ export class Collections {
     this.#patience.retain((key) => domainIds.has(JSON.parse(key.slice(0, key.indexOf('\n')))));
   }
 
-  #share(found: FoundDomain, filter: StatsFilter, request: string): Promise<SampleAnswer> {
+  #share(found: FoundDomain, filter: StatsFilter, request: string): UnderWay {
     const key = keyOf(found.domain, request);
-    let collecting = this.#underWay.get(key);
-    if (collecting === undefined) {
-      collecting = this.#begin(key, found, filter, request).finally(() => this.#underWay.delete(key));
-      this.#underWay.set(key, collecting);
+    let underWay = this.#underWay.get(key);
+    if (underWay === undefined) {
+      const collecting = this.#begin(key, found, filter, request).finally(() => this.#underWay.delete(key));
+      underWay = { collecting, startedMs: performance.now() };
+      this.#underWay.set(key, underWay);
     }
-    return collecting;
+    return underWay;
   }
 
   async #begin(key: string, found: FoundDomain, filter: StatsFilter, request: string): Promise<SampleAnswer> {
@@ -101,13 +115,15 @@ function keyOf({ id }: Domain, request: string): string {
   return `${JSON.stringify(id)}\n${request}`;
 }
 
-/** The answer or, where it takes longer than that, the last one as it is by then. */
-function orLast(ms: number, answer: Promise<SampleAnswer>, last: SampleAnswer): Promise<SampleAnswer> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      const error = new VirtstatError('TIMEOUT', `${last.domain.name} gave no answer within ${ms} ms`);
-      resolve({ ...last, items: markStale(last.items, error, nowNs()), errors: [error] });
-    }, ms);
-    answer.then(resolve, reject).finally(() => clearTimeout(timer));
+/** The answer or, where it takes longer than `ms`, the last one as it is by then, for want of one within `patienceMs`. */
+function orLast(
+  ms: number,
+  answer: Promise<SampleAnswer>,
+  last: SampleAnswer,
+  patienceMs: number,
+): Promise<SampleAnswer> {
+  return orAfter(Math.max(0, ms), answer, () => {
+    const error = new VirtstatError('TIMEOUT', `${last.domain.name} gave no answer within ${patienceMs} ms`);
+    return { ...last, items: markStale(last.items, error, nowNs()), errors: [error] };
   });
 }

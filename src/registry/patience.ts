@@ -7,8 +7,12 @@ const LATE_KNOWN_MS = 10_000;
 /** How long they are waited for after that, in milliseconds. */
 export const LATE_PATIENCE_MS = 50;
 
-/** What is found out by waiting. */
 const FOUND_LATE: ReadonlySet<string> = new Set(['TIMEOUT', 'MONITOR_BUSY']);
+
+/** Whether this is an error that somebody waited for. */
+export function isFoundByWaiting({ code }: VirtstatError): boolean {
+  return FOUND_LATE.has(code);
+}
 
 /** What is known of somebody who was not there in time. */
 interface Late {
@@ -60,9 +64,9 @@ export class Patience {
       this.#late.delete(key);
       return answer;
     } catch (error) {
-      if (VirtstatError.is(error) && FOUND_LATE.has(error.code))
+      // Whoever was late stays so until there is an answer: a connection that ends meanwhile does not make the next one quick.
+      if (VirtstatError.is(error) && (isFoundByWaiting(error) || this.#late.has(key)))
         this.#late.set(key, { error, atMs: performance.now() });
-      else this.#late.delete(key);
       throw error;
     } finally {
       this.#underWay.delete(key);

@@ -8,6 +8,7 @@ import type { DomainAnswer, FoundDomains, ListAnswer, SampleAnswer, SchemaAnswer
 import { type CheckedRequest, checkDomains, type Request, resolveRequest } from './check.ts';
 import { collectSamples, collectSchemas } from './collect.ts';
 import { Collections } from './collections.ts';
+import { LastProviders } from './last-providers.ts';
 import { LastSchemas } from './last-schemas.ts';
 import { explainMissing, isUnknownWord } from './missing.ts';
 import { type FailedSource, isFailedSource, Search, type SearchResult } from './search.ts';
@@ -36,8 +37,8 @@ export interface QueryOptions extends ReadOptions {
   /** Values up to this old will do, in milliseconds; 0 if absent: read anew. */
   readonly maxAgeMs?: number;
   /**
-   * How long a domain is waited for that has last values, in milliseconds: after that those are given, marked stale, while it is
-   * asked on for whoever comes next. Absent: until its deadline.
+   * How long a domain is waited for that has last values, in milliseconds from when it was asked, be it for another reader: after
+   * that those are given, marked stale, while it is asked on for whoever comes next. Absent: until its deadline.
    */
   readonly patienceMs?: number;
 }
@@ -58,12 +59,18 @@ export class Registry {
   #search: Search;
   #deadlineMs: number;
   readonly #providers: Provider[] = [];
-  readonly #lastSchemas = new LastSchemas();
+  readonly #last = { providers: new LastProviders(), schemas: new LastSchemas() };
   readonly #collections = new Collections((found, filter, collecting) => {
     const { signal } = this.#closing;
     const limit = { signal, timeoutMs: this.#deadlineMs };
     return this.#attempt(found, signal, (call) =>
-      collectSamples(found, this.#providers, filter, { ...collecting, limit }, call),
+      collectSamples(
+        found,
+        this.#providers,
+        filter,
+        { ...collecting, lastProviders: this.#last.providers, limit },
+        call,
+      ),
     );
   });
   readonly #closing = new AbortController();
@@ -159,7 +166,7 @@ export class Registry {
     return this.#sweep(options, (found, attempt) =>
       attempt((call) => {
         const asked = { ...call, ...(target !== undefined && { target }) };
-        return collectSchemas(found, this.#providers, this.#lastSchemas, asked);
+        return collectSchemas(found, this.#providers, this.#last, asked);
       }),
     );
   }
@@ -302,7 +309,8 @@ export class Registry {
     if (results.some(isFailedSource)) return;
     const present = new Set(results.flatMap((result) => ('domain' in result ? [result.domain.id] : [])));
     this.#collections.retain(present);
-    this.#lastSchemas.retain(present);
+    this.#last.providers.retain(present);
+    this.#last.schemas.retain(present);
   }
 
   #until(signal: AbortSignal | undefined): AbortSignal {

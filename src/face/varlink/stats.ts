@@ -86,7 +86,10 @@ export function statsImplementation(
   };
 }
 
-/** What was read for another watcher less than half an interval ago is shared, so that many cost what one costs. */
+/**
+ * What was read for another watcher less than half an interval ago is shared, so that many cost what one costs. A domain that takes
+ * longer than an interval is given as it was last, and makes nobody's next values late.
+ */
 async function* watch(reader: Reader, parameters: JsonObject, signal: AbortSignal): ReturnType<StreamMethod> {
   const wanted = domainsOf(parameters);
   const filter = filterOf(parameters);
@@ -96,7 +99,7 @@ async function* watch(reader: Reader, parameters: JsonObject, signal: AbortSigna
   requireKnown(filter, schemas);
   const changes = parameters['changedOnly'] === true ? new ChangedOnly() : undefined;
   for (let dueMs = performance.now(); ; ) {
-    const answers = await reader.query(filter, { ...wanted, signal, maxAgeMs: intervalMs / 2 });
+    const answers = await reader.query(filter, { ...wanted, signal, maxAgeMs: intervalMs / 2, patienceMs: intervalMs });
     yield { domains: (changes?.reduce(answers) ?? answers).map(encodeAnswer) };
     do dueMs += intervalMs;
     while (dueMs < performance.now());

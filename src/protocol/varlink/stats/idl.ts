@@ -172,7 +172,8 @@ method GetStats(
 ) -> (domains: []DomainStats)
 
 # Values now, and again every intervalMs milliseconds (100 to 86400000), until the connection is
-# closed; call it with "more". An interval in which the caller does not read is left out. With
+# closed; call it with "more". An interval in which the caller does not read is left out. A domain
+# that takes longer than an interval is given as it was last, stale, and holds up no other. With
 # "changedOnly", every reply after the first still has all samples, but of their stats only those
 # that changed. What does not exist is refused at the beginning: a typing error would otherwise be
 # waited for in vain.
