@@ -2,6 +2,7 @@ import { NetworkNamespaces } from '../../host/network-devices.ts';
 import { listProcesses, PROC_ROOT, type Process, readProcess } from '../../host/processes.ts';
 import { VirtstatError } from '../../model/errors.ts';
 import type { CallOptions, FoundDomain, Source } from '../../model/provider.ts';
+import type { KernelSchemas } from '../kvm/kernel-schemas.ts';
 import { LocalDomain } from './local-domain.ts';
 
 /** How programs that run a KVM guest are called: QEMU as built, as RHEL and as Proxmox install it. */
@@ -11,6 +12,8 @@ const IS_QEMU = /^(qemu-system-.+|qemu-kvm|kvm)$/;
 export interface LocalSourceOptions {
   /** Only these processes, whatever their program is called; absent: every QEMU. */
   readonly pids?: readonly number[];
+  /** Told what this host's kernel measures. */
+  readonly kernel?: KernelSchemas;
   /** Where processes are shown; `/proc` if absent. */
   readonly procRoot?: string;
 }

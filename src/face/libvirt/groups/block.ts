@@ -30,7 +30,9 @@ function diskParameters({ disks }: DomainFacts, sample: Sample, prefix: string):
     ...uint(`${prefix}.backingIndex`, disk?.backingIndex),
     ...BLOCK_COUNTER_KEYS.flatMap(([key, name]) => ullong(`${prefix}.${key}`, numberIn(sample, name))),
     ...timedParameters(sample, prefix),
-    ...BLOCK_REQUESTS.flatMap(([, long, name]) => histogramParameters(sample, `${prefix}.latency_histogram.${long}.bin`, name)),
+    ...BLOCK_REQUESTS.flatMap(([, long, name]) =>
+      histogramParameters(sample, `${prefix}.latency_histogram.${long}.bin`, name),
+    ),
     ...BLOCK_SIZE_KEYS.flatMap((name) => ullong(`${prefix}.${name}`, numberIn(sample, name))),
   ];
 }
