@@ -36,6 +36,7 @@ export class DomainList {
   #asking: Promise<readonly ListedDomain[]> | undefined;
   /** As of the last answer. */
   #last: readonly ListedDomain[] | undefined;
+  #lastMs = Number.NEGATIVE_INFINITY;
   #activeUuids: ReadonlySet<string> = new Set();
   #isLate = false;
 
@@ -47,10 +48,12 @@ export class DomainList {
   }
 
   /**
-   * All domains, those that are shut off too. A daemon that does not answer, or is away for a while, has those that it had last.
+   * All domains, those that are shut off too, as of `maxAgeMs` milliseconds ago at most. A daemon that does not answer, or is away
+   * for a while, has those that it had last.
    * @throws what calling raises, where it never answered
    */
-  async get({ signal }: CallOptions): Promise<readonly ListedDomain[]> {
+  async get({ signal }: CallOptions, maxAgeMs = 0): Promise<readonly ListedDomain[]> {
+    if (this.#last !== undefined && performance.now() - this.#lastMs < maxAgeMs) return this.#last;
     const asking = (this.#asking ??= this.#ask());
     const what = `the list of domains of ${this.uri}`;
     const isPatient = this.#last === undefined && !this.#isLate;
@@ -86,6 +89,7 @@ export class DomainList {
         return { name, uuid, id, isActive: id >= 0, isStarting: state === PAUSED && reason === STARTING_UP };
       });
       this.#last = listed;
+      this.#lastMs = performance.now();
       this.#activeUuids = new Set(listed.flatMap(({ uuid, isActive }) => (isActive ? uuid : [])));
       this.#isLate = false;
       return listed;

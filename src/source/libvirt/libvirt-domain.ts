@@ -6,9 +6,9 @@ import { explained } from '../explain.ts';
 import type { BulkStats } from './bulk-stats.ts';
 import type { ListedDomain } from './domain-list.ts';
 import type { KernelStats } from './keys/key-table.ts';
-import { VIA_LIBVIRT } from './libvirt-provider.ts';
 import { LIBVIRT_OFFERS, libvirtProviders } from './providers.ts';
 import type { StatsRecord } from './stats-record.ts';
+import { VIA_LIBVIRT } from './via.ts';
 
 /** virDomainState in virsh's words. */
 const STATES: ReadonlyMap<bigint, string> = new Map([

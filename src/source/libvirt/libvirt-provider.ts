@@ -5,9 +5,7 @@ import type { Reading } from '../../model/sample.ts';
 import type { Schema, StatDescriptor } from '../../model/stat.ts';
 import { entriesOf, type KernelStats, type KeyTable, type Measured, type TargetKeys } from './keys/key-table.ts';
 import type { StatsRecord } from './stats-record.ts';
-
-/** How values that libvirt told are marked in {@link Reading.via}. */
-export const VIA_LIBVIRT = 'libvirt';
+import { VIA_LIBVIRT } from './via.ts';
 
 /** How long it is known what there is to measure, in milliseconds: disks come and go. */
 const SCHEMA_MAX_AGE_MS = 10_000;
