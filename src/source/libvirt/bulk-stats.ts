@@ -51,6 +51,20 @@ const UNBOUNDED = { signal: new AbortController().signal, timeoutMs: MAX_TIMER_M
 
 type Records = ReadonlyMap<string, StatsRecord>;
 
+/** A call that is not answered yet. */
+interface Call {
+  readonly groups: number;
+  readonly answer: Promise<Records>;
+}
+
+/** What a reader of one domain wants. */
+export interface StatsNeed {
+  /** VIR_DOMAIN_STATS_* or-ed. */
+  readonly groups: number;
+  /** True where a record is of no use without what the VM's monitor tells. */
+  readonly needsMonitor: boolean;
+}
+
 /** What will leave in one call: groups, and the domains that want them, by uuid. */
 interface Batch {
   groups: number;
@@ -69,7 +83,7 @@ export class BulkStats {
   #open: Batch | undefined;
   /** Settles when the last call was answered, or is late. */
   #last: Promise<unknown> = Promise.resolve();
-  #unanswered = 0;
+  readonly #unanswered = new Set<Call>();
   #usualMs = 0;
   /** Uuids of domains that were held by another job also when they were asked again. */
   #held: ReadonlySet<string> = new Set();
@@ -81,16 +95,45 @@ export class BulkStats {
   }
 
   /**
-   * The record of a running domain with at least these groups, VIR_DOMAIN_STATS_* or-ed; what takes its monitor is missing where
-   * {@link StatsRecord.hasMonitor} is false.
+   * The record of a running domain with at least these groups. What takes its monitor is missing where
+   * {@link StatsRecord.hasMonitor} is false: somebody else's job held it.
    * @throws DOMAIN_GONE where it was shut off or started anew; TIMEOUT where earlier calls are still unanswered; what calling raises
    */
-  async get(domain: DomainReference, groups: number, { signal }: CallOptions): Promise<StatsRecord> {
+  async get(
+    domain: DomainReference,
+    { groups, needsMonitor }: StatsNeed,
+    { signal }: CallOptions,
+  ): Promise<StatsRecord> {
     const { answer } = this.#join(domain, groups);
-    const records = await whileWanted(answer, signal, `${domain.name} at ${this.#connection.uri}`);
+    const what = `${domain.name} at ${this.#connection.uri}`;
+    const records = await whileWanted(answer, signal, what);
     const record = records.get(domain.uuid);
-    if (record?.domain.id === domain.id) return record;
+    if (record?.domain.id === domain.id) {
+      if (!needsMonitor || record.hasMonitor) return record;
+      // It was passed by, since an earlier call of ours waits for it: the others of that call have their values by now.
+      return (await whileWanted(this.#waitedFor(domain, groups), signal, what)) ?? record;
+    }
     throw new VirtstatError('DOMAIN_GONE', `${domain.name} does not run any more, says ${this.#connection.uri}`);
+  }
+
+  /** What the calls that are still unanswered bring of a domain; undefined where that is nothing of its monitor. */
+  #waitedFor({ uuid, id }: DomainReference, groups: number): Promise<StatsRecord | undefined> {
+    const calls = [...this.#unanswered].filter((call) => (groups & ~call.groups) === 0);
+    return new Promise((resolve) => {
+      let left = calls.length;
+      const settle = (record?: StatsRecord): void => {
+        left--;
+        if (record?.hasMonitor && record.domain.id === id) resolve(record);
+        else if (left <= 0) resolve(undefined);
+      };
+      for (const { answer } of calls) {
+        answer.then(
+          (records) => settle(records.get(uuid)),
+          () => settle(),
+        );
+      }
+      if (left === 0) resolve(undefined);
+    });
   }
 
   #join(domain: DomainReference, groups: number): Batch {
@@ -128,7 +171,7 @@ export class BulkStats {
     const again = held.filter(({ uuid }) => !this.#held.has(uuid));
     this.#held = new Set(held.map(({ uuid }) => uuid));
     // One that holds a call of ours hangs.
-    if (again.length === 0 || this.#unanswered > 0) return records;
+    if (again.length === 0 || this.#unanswered.size > 0) return records;
     await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
     const second = await this.#ask(asked, new Map(again.map((domain) => [domain.uuid, domain])));
     for (const [uuid, record] of second) if (record.hasMonitor) this.#unhold(uuid);
@@ -141,8 +184,8 @@ export class BulkStats {
 
   /** The first answer; a call that is late is followed by another, which passes by whom the first is waiting for. */
   #ask(groups: number, domains: ReadonlyMap<string, DomainReference>): Promise<Records> {
-    if (this.#unanswered >= MAX_UNANSWERED) {
-      const what = `${this.#connection.uri} has not answered ${this.#unanswered} calls yet`;
+    if (this.#unanswered.size >= MAX_UNANSWERED) {
+      const what = `${this.#connection.uri} has not answered ${this.#unanswered.size} calls yet`;
       return Promise.reject(new VirtstatError('TIMEOUT', `${what}: the daemon or some of its domains hang`));
     }
     const request = { domains: this.#isAll(domains) ? [] : [...domains.values()], stats: groups, flags: FLAGS };
@@ -154,7 +197,7 @@ export class BulkStats {
         this.#last = turn.promise;
         timer = setTimeout(() => {
           turn.resolve();
-          if (this.#unanswered < MAX_UNANSWERED) call();
+          if (this.#unanswered.size < MAX_UNANSWERED) call();
         }, lateMs);
         this.#call(request)
           .then(resolve, reject)
@@ -167,20 +210,17 @@ export class BulkStats {
     });
   }
 
-  async #call(request: DomainStatsRequest): Promise<Records> {
+  #call(request: DomainStatsRequest): Promise<Records> {
     const startedMs = performance.now();
-    this.#unanswered++;
-    try {
-      const answer: readonly DomainStatsRecord[] = await this.#connection.call(
-        CONNECT_GET_ALL_DOMAIN_STATS,
-        request,
-        UNBOUNDED,
-      );
+    const answer = this.#connection.call(CONNECT_GET_ALL_DOMAIN_STATS, request, UNBOUNDED).then((records) => {
       const collectedAtNs = nowNs();
-      if (this.#unanswered === 1) this.#usualMs = performance.now() - startedMs;
-      return new Map(answer.map((record) => [record.domain.uuid, new StatsRecord(record, collectedAtNs)]));
-    } finally {
-      this.#unanswered--;
-    }
+      if (this.#unanswered.size === 1) this.#usualMs = performance.now() - startedMs;
+      return new Map(
+        records.map((record: DomainStatsRecord) => [record.domain.uuid, new StatsRecord(record, collectedAtNs)]),
+      );
+    });
+    const call = { groups: request.stats, answer };
+    this.#unanswered.add(call);
+    return answer.finally(() => this.#unanswered.delete(call));
   }
 }

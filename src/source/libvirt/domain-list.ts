@@ -11,7 +11,7 @@ import { numberOf } from './stats-record.ts';
 const LIST_TIMEOUT_MS = 10_000;
 
 /** How long one is waited for that has listed them before, in milliseconds; its domains are taken to be there still. */
-const PATIENCE_MS = 500;
+const PATIENCE_MS = 200;
 
 /** How long one is waited for that did not answer the last time either, in milliseconds. */
 const LATE_PATIENCE_MS = 50;

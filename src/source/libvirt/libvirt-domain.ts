@@ -35,7 +35,8 @@ export async function describeByLibvirt(
   reference: DomainReference,
   options: CallOptions,
 ): Promise<Pick<Domain, 'state' | 'vcpus'>> {
-  const record = await stats.get(reference, VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_VCPU, options);
+  const groups = VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_VCPU;
+  const record = await stats.get(reference, { groups, needsMonitor: false }, options);
   const state = stateOf(record);
   const vcpus = record.number('vcpu.current');
   return { ...(state !== undefined && { state }), ...(vcpus !== undefined && { vcpus: Number(vcpus) }) };
@@ -59,7 +60,7 @@ export class FoundLibvirtDomain implements FoundDomain {
     this.domain = { id: `${source}#${listedId(listed)}`, name, uuid, source, ...(!isActive && { state: SHUT_OFF }) };
     this.#reference = listed;
     this.#stats = stats;
-    this.#providers = libvirtProviders((groups, options) => stats.get(listed, groups, options), kernel);
+    this.#providers = libvirtProviders((need, options) => stats.get(listed, need, options), kernel);
   }
 
   /** None where it does not run: what libvirt tells of its CPU time then is that of libvirt itself. */

@@ -3,6 +3,7 @@ import { VirtstatError } from '../../model/errors.ts';
 import type { CallOptions, OfferedProvider, SchemaOptions, StatsRequest } from '../../model/provider.ts';
 import type { Reading } from '../../model/sample.ts';
 import type { Schema, StatDescriptor } from '../../model/stat.ts';
+import type { StatsNeed } from './bulk-stats.ts';
 import { entriesOf, type KernelStats, type KeyTable, type Measured, type TargetKeys } from './keys/key-table.ts';
 import type { StatsRecord } from './stats-record.ts';
 import { VIA_LIBVIRT } from './via.ts';
@@ -10,8 +11,8 @@ import { VIA_LIBVIRT } from './via.ts';
 /** How long it is known what there is to measure, in milliseconds: disks come and go. */
 const SCHEMA_MAX_AGE_MS = 10_000;
 
-/** Asks libvirt for groups of one domain. @throws what {@link BulkStats.get} raises */
-export type AskGroups = (groups: number, options: CallOptions) => Promise<StatsRecord>;
+/** Asks libvirt for statistics of one domain. @throws what {@link BulkStats.get} raises */
+export type AskLibvirt = (need: StatsNeed, options: CallOptions) => Promise<StatsRecord>;
 
 /** What was seen of a target. */
 interface Seen {
@@ -24,11 +25,11 @@ export class LibvirtProvider implements OfferedProvider {
   readonly name: string;
   readonly targets: readonly string[];
   readonly #table: KeyTable;
-  readonly #ask: AskGroups;
+  readonly #ask: AskLibvirt;
   readonly #kernel: KernelStats;
   readonly #seen = new Map<string, Seen>();
 
-  constructor(table: KeyTable, ask: AskGroups, kernel: KernelStats) {
+  constructor(table: KeyTable, ask: AskLibvirt, kernel: KernelStats) {
     this.name = table.provider;
     this.targets = Object.keys(table.targets);
     this.#table = table;
@@ -45,7 +46,7 @@ export class LibvirtProvider implements OfferedProvider {
     return schemas.filter(({ stats }) => stats.length > 0);
   }
 
-  /** @throws MONITOR_BUSY where libvirt did not get to the VM's monitor; what {@link AskGroups} raises */
+  /** @throws MONITOR_BUSY where libvirt did not get to the VM's monitor; what {@link AskLibvirt} raises */
   async stats(_domain: Domain, { target, names }: StatsRequest, options: CallOptions): Promise<readonly Reading[]> {
     const keys = this.#keysOf(target);
     if (keys === undefined || names?.length === 0 || keys.groups(names) === 0) return [];
@@ -88,7 +89,7 @@ export class LibvirtProvider implements OfferedProvider {
   }
 
   async #read(keys: TargetKeys, names: readonly string[] | undefined, options: CallOptions): Promise<StatsRecord> {
-    const record = await this.#ask(keys.groups(names), options);
+    const record = await this.#ask({ groups: keys.groups(names), needsMonitor: keys.needsMonitor }, options);
     if (!keys.needsMonitor || record.hasMonitor) return record;
     throw new VirtstatError(
       'MONITOR_BUSY',

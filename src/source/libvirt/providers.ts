@@ -7,7 +7,7 @@ import type { KernelStats, KeyTable } from './keys/key-table.ts';
 import { KVM_KEYS } from './keys/kvm.ts';
 import { PROCESS_KEYS } from './keys/process.ts';
 import { STATE_KEYS } from './keys/state.ts';
-import { type AskGroups, LibvirtProvider } from './libvirt-provider.ts';
+import { type AskLibvirt, LibvirtProvider } from './libvirt-provider.ts';
 
 /** All that libvirt's keys are turned back into. */
 const TABLES: readonly KeyTable[] = [
@@ -26,6 +26,6 @@ export const LIBVIRT_OFFERS: readonly { readonly provider: string; readonly targ
 );
 
 /** The providers of a domain that libvirt runs. Nothing is asked yet. */
-export function libvirtProviders(ask: AskGroups, kernel: KernelStats): readonly OfferedProvider[] {
+export function libvirtProviders(ask: AskLibvirt, kernel: KernelStats): readonly OfferedProvider[] {
   return TABLES.map((table) => new LibvirtProvider(table, ask, kernel));
 }

@@ -102,7 +102,7 @@ export class DomainInLibvirt {
     this.#libvirt = libvirt;
     this.#domain = domain;
     const providers = libvirtProviders(
-      async (groups, options) => libvirt.stats.get(await this.#found(options), groups, options),
+      async (need, options) => libvirt.stats.get(await this.#found(options), need, options),
       kernel,
     );
     const named = (name: string): OfferedProvider => providers.find((each) => each.name === name) as OfferedProvider;
