@@ -25,7 +25,7 @@ export function blockParameters(facts: DomainFacts): Parameters {
 function diskParameters({ disks }: DomainFacts, sample: Sample, prefix: string): Parameters {
   const disk = sample.path === undefined ? undefined : disks.get(sample.path);
   return [
-    ...text(`${prefix}.name`, disk?.target),
+    ...text(`${prefix}.name`, disk?.target ?? plainName(sample.path)),
     ...text(`${prefix}.path`, disk?.source),
     ...uint(`${prefix}.backingIndex`, disk?.backingIndex),
     ...BLOCK_COUNTER_KEYS.flatMap(([key, name]) => ullong(`${prefix}.${key}`, numberIn(sample, name))),
@@ -35,6 +35,11 @@ function diskParameters({ disks }: DomainFacts, sample: Sample, prefix: string):
     ),
     ...BLOCK_SIZE_KEYS.flatMap((name) => ullong(`${prefix}.${name}`, numberIn(sample, name))),
   ];
+}
+
+/** A disk that goes by a name, not by a place in QEMU's object model, was named by a libvirt elsewhere. */
+function plainName(path: string | undefined): string | undefined {
+  return path?.startsWith('/') ? undefined : path;
 }
 
 function timedParameters(sample: Sample, prefix: string): Parameters {
