@@ -8,7 +8,7 @@ const STATS = new Described(INTERFACE_SCHEMA.stats);
 
 /**
  * The provider `interface`: NICs that have a device on the daemon's host, by their number in the definition. libvirt has turned
- * the host's view into the guest's already: it exchanges rx and tx of a tap and of vhost-user, and leaves those of a macvtap.
+ * the host's view into the guest's already: it exchanges rx and tx of a tap, and leaves those of a macvtap.
  */
 export const INTERFACE_KEYS: KeyTable = {
   provider: INTERFACE_SCHEMA.provider,
