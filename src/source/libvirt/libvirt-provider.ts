@@ -102,6 +102,7 @@ export class LibvirtProvider implements OfferedProvider {
     for (const { values } of measured) {
       for (const { stat } of values) if (!byName.has(stat.name)) byName.set(stat.name, stat);
     }
+    for (const stat of keys.permanent ?? []) if (byName.size > 0 && !byName.has(stat.name)) byName.set(stat.name, stat);
     const stats = this.#ordered(keys, [...byName.values()]);
     this.#seen.set(target, { atMs: performance.now(), stats });
     return stats;

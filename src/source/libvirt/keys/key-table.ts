@@ -31,6 +31,8 @@ export interface TargetKeys {
   readonly nothing: string;
   /** One for each object, ascending. */
   readonly read: (record: StatsRecord, kernel: KernelStats) => readonly Measured[];
+  /** What every VM that runs has, whether or not it was told this time; none if absent. */
+  readonly permanent?: readonly StatDescriptor[];
   /** Where each name stands in a schema; as the objects have them if absent. */
   readonly order?: (names: readonly string[], kernel: KernelStats) => ReadonlyMap<string, number>;
 }

@@ -15,6 +15,9 @@ const OF_PROCESS = new Described([
   CPU_TIME,
   ...[processSheet(NANOSECONDS), ...PROCESS_SHEETS].flatMap(({ stats }) => stats),
 ]);
+/** libvirt has it from /proc, but only together with what the VM's monitor tells. */
+const RSS = PROCESS_SHEETS.flatMap(({ stats }) => stats).filter(({ name }) => name === 'rss');
+
 const OF_CGROUP = new Described(
   cgroupSheets(NANOSECONDS)
     .filter(({ controller }) => controller === 'cpuacct')
@@ -40,6 +43,7 @@ export const PROCESS_KEYS: KeyTable = {
         (isAsked(names, (name) => name === 'rss') ? VIR_DOMAIN_STATS_BALLOON : 0),
       needsMonitor: false,
       nothing: 'libvirt tells nothing of the process of the VM',
+      permanent: RSS,
       read: (record) => {
         const values = [...cpuTimes(record), ...OF_PROCESS.value('rss', record.number('balloon.rss'))];
         return values.length === 0 ? [] : [{ values }];
