@@ -313,7 +313,7 @@ it('are read though the monitor of their VM never answers', async () => {
   await using monitor = await FakeMonitor.listen({ path, fault: 'never-answers' });
   const found = readProcess(pid);
   const argv = ['qemu-system-x86_64', '-name', 'deaf', '-qmp', `unix:${path},server=on`];
-  const domain = new LocalDomain('deaf', { ...found!, argv }, 'local:', '/proc');
+  const domain = new LocalDomain('deaf', { ...found!, argv }, { source: 'local:', procRoot: '/proc' });
   const source = { uri: 'local:', scan: async () => [domain], close: async () => domain.close() };
   const host = new Registry([source], { deadlineMs: 2500 });
   onTestFinished(() => host.close());

@@ -8,6 +8,9 @@ export interface Vmm {
   readonly package?: string;
 }
 
+/** The state of a domain that is defined and does not run: nothing of it can be measured. */
+export const SHUT_OFF = 'shut off';
+
 /** One virtual machine, and where it was found. */
 export interface Domain {
   /** Tells domains apart that share a name; stable while the VM lives. */
@@ -15,7 +18,10 @@ export interface Domain {
   /** The guest's name where the VMM was given one, else made from what identifies it (`qemu-1234`). */
   readonly name: string;
   readonly uuid?: string;
-  /** Run state in QEMU's words (`running`, `paused`, `prelaunch`, …); absent where nobody could be asked. */
+  /**
+   * Run state in QEMU's words (`running`, `paused`, `prelaunch`, …), or in virsh's where libvirt was asked (`running`, `paused`,
+   * `shut off`, …); absent where nobody could be asked.
+   */
   readonly state?: string;
   /** Number of virtual CPUs; absent where it is not known. */
   readonly vcpus?: number;

@@ -21,6 +21,18 @@ const none = { sample: undefined, state: 'running', offered: [], whyNone: undefi
 const running = { ...none, offered: ['stat-free-memory', 'last-update'] };
 
 describe('how a guest’s memory statistics stand', () => {
+  it('says that nobody told how often the guest is asked', () => {
+    const told = ({ stats }: ReturnType<typeof sample>) => ({
+      stats: stats.filter(({ name }) => name !== 'polling-interval'),
+    });
+    const [never, answered] = [told(sample(undefined)), told(sample(90n * S))];
+    expect(guestMemoryOf({ ...running, sample: never })).toMatchObject({ status: 'never-answered' });
+    const memory = guestMemoryOf({ ...running, sample: answered });
+    expect(memory).toMatchObject({ status: 'reporting', reason: 'how often it is asked is not told here' });
+    expect(memory).not.toHaveProperty('pollingIntervalSeconds');
+    expect(guestMemoryOf({ ...running, state: 'paused', sample: answered }).status).toBe('paused');
+  });
+
   it('reporting: with the values of the guest, and no others', () => {
     expect(guestMemoryOf({ ...running, sample: sample(S) })).toEqual({
       status: 'reporting',

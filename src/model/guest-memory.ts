@@ -20,6 +20,9 @@ const NS_PER_SECOND = 1_000_000_000n;
 
 const OFF = 'nobody asks the guest; --poll switches that on, or [[balloon]] in the configuration of virtstatd';
 
+const WHETHER_ASKED =
+  'and whether it is asked is not told here; libvirt asks it where its balloon has a <stats period> in the definition';
+
 /** How many names a reason has at most; guests that report nothing would fill the screen. */
 const MAX_NAMED = 16;
 
@@ -52,8 +55,8 @@ export interface GuestMemory {
   readonly reason?: string;
   /** Bytes that the guest has; absent where QEMU cannot tell. */
   readonly balloonSizeBytes?: bigint;
-  /** How often it is asked; 0: it is not. */
-  readonly pollingIntervalSeconds: bigint;
+  /** How often it is asked; 0: it is not; absent where the source does not tell. */
+  readonly pollingIntervalSeconds?: bigint;
   /** When it last answered, whole seconds since 1970 by the clock of QEMU's host; 0: never. */
   readonly lastUpdateSeconds: bigint;
   /** Since then, in nanoseconds; absent where it never answered. */
@@ -83,9 +86,10 @@ export function guestMemoryOf({ sample, state, offered, whyNone }: GuestMemoryFa
   }
   const size = numberIn(sample, 'balloon-size');
   const ageNs = numberIn(sample, 'last-update-age');
+  const interval = numberIn(sample, 'polling-interval');
   const facts = {
     ...(size !== undefined && { balloonSizeBytes: size }),
-    pollingIntervalSeconds: numberIn(sample, 'polling-interval') ?? 0n,
+    ...(interval !== undefined && { pollingIntervalSeconds: interval }),
     lastUpdateSeconds: numberIn(sample, 'last-update') ?? 0n,
     ...(ageNs !== undefined && { ageNs }),
     stats: sample.stats.filter(({ name }) => name.startsWith(GUEST_STAT)),
@@ -105,13 +109,18 @@ function standing(
   if (state !== undefined && state !== 'running') {
     return { status: 'paused', reason: `the VM does not run (${state}): QEMU asks the guest only while it does` };
   }
-  const asked = `it is asked every ${interval} s`;
+  const asked = interval === undefined ? WHETHER_ASKED : `it is asked every ${interval} s`;
   if (last === 0n) {
-    const reason = `the guest has not answered yet, ${asked}: has it a balloon driver?`;
+    const hint = interval === undefined ? '' : ': has it a balloon driver?';
+    const reason = `the guest has not answered yet, ${asked}${hint}`;
     return { status: 'never-answered', reason };
   }
   // QEMU gives whole seconds: an answer may be nearly a second younger than it seems.
-  if (ageNs !== undefined && ageNs > SILENT_AFTER_INTERVALS * interval * NS_PER_SECOND + NS_PER_SECOND) {
+  if (
+    ageNs !== undefined &&
+    interval !== undefined &&
+    ageNs > SILENT_AFTER_INTERVALS * interval * NS_PER_SECOND + NS_PER_SECOND
+  ) {
     const age = humanize(ageNs / NS_PER_SECOND, { unit: 'seconds', exponent: 0 });
     const reason = `the guest last answered ${age} ago, ${asked}: its balloon driver has gone, or hangs`;
     return { status: 'silent', reason };
@@ -119,6 +128,7 @@ function standing(
   if (ageNs === undefined) {
     return { status: 'reporting', reason: 'the last answer lies in the future: the clocks of two hosts differ' };
   }
+  if (interval === undefined) return { status: 'reporting', reason: 'how often it is asked is not told here' };
   const missing = offered.filter((name) => name.startsWith(GUEST_STAT) && !stats.some((stat) => stat.name === name));
   if (missing.length === 0) return { status: 'reporting' };
   return { status: 'reporting', reason: `the guest does not report ${missing.slice(0, MAX_NAMED).join(', ')}` };

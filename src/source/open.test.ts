@@ -19,7 +19,8 @@ it.each([
   ['qmp+unix:', 'URI_INVALID'],
   ['constructor:', 'URI_UNSUPPORTED'],
   ['http://host/', 'URI_UNSUPPORTED'],
-  ['qemu:///system', 'URI_UNSUPPORTED'],
+  ['qemu:///nowhere', 'URI_INVALID'],
+  ['qemu+libssh://host/system', 'URI_UNSUPPORTED'],
   ['replay:/file', 'URI_UNSUPPORTED'],
 ])('refuses %s', async (uri, code) => {
   await expect(openSources([uri])).rejects.toMatchObject({ code });

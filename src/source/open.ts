@@ -1,5 +1,9 @@
 import { VirtstatError } from '../model/errors.ts';
 import type { Source } from '../model/provider.ts';
+import { KernelSchemas } from './kvm/kernel-schemas.ts';
+
+/** Opens the sources of one scheme; those of this host share what is known of its kernel. */
+type OpenScheme = (uris: readonly string[], kernel: KernelSchemas) => Promise<readonly Source[]>;
 
 /**
  * Sources by URI, each loaded only when asked for:
@@ -9,14 +13,15 @@ import type { Source } from '../model/provider.ts';
  * | `local:` | this host: QEMU processes found in /proc, their kernel stats files and monitors |
  * | `qmp+unix:PATH`, `qmp+tcp://HOST:PORT`, `qmp+tls://HOST:PORT` | one QEMU monitor |
  * | `kvm+file:PATH` | captured stats files; all that are given form one source, since one VM may span several |
+ * | `qemu:///system`, `qemu+unix://`, `qemu+tcp://`, `qemu+tls://`, `qemu+ssh://` | a libvirt daemon, by libvirt's own URIs |
  * | `virtstat+unix:PATH`, `virtstat+tls://HOST:PORT` | another virtstatd, by its varlink socket or its port |
  */
-const SCHEMES: Readonly<Record<string, (uris: readonly string[]) => Promise<readonly Source[]>>> = {
-  local: async (uris) => {
+const SCHEMES: Readonly<Record<string, OpenScheme>> = {
+  local: async (uris, kernel) => {
     const odd = uris.find((uri) => !/^local:$/i.test(uri));
     if (odd !== undefined) throw new VirtstatError('URI_INVALID', `${JSON.stringify(odd)} says too much; write local:`);
     const { LocalSource } = await import('./local/local-source.ts');
-    return uris.slice(0, 1).map(() => new LocalSource());
+    return uris.slice(0, 1).map(() => new LocalSource({ kernel }));
   },
   'qmp+unix': openMonitors,
   'qmp+tcp': openMonitors,
@@ -25,12 +30,17 @@ const SCHEMES: Readonly<Record<string, (uris: readonly string[]) => Promise<read
     const { KvmFileSource } = await import('./kvm-file/kvm-file-source.ts');
     return [new KvmFileSource(uris)];
   },
+  qemu: openLibvirtDaemons,
+  'qemu+unix': openLibvirtDaemons,
+  'qemu+tcp': openLibvirtDaemons,
+  'qemu+tls': openLibvirtDaemons,
+  'qemu+ssh': openLibvirtDaemons,
   'virtstat+unix': openVirtstatds,
   'virtstat+tls': openVirtstatds,
 };
 
 /** Schemes that virtstat reserves for sources that this version does not have. */
-const PLANNED: ReadonlySet<string> = new Set(['qemu', 'qemu+unix', 'qemu+tcp', 'qemu+tls', 'replay']);
+const PLANNED: ReadonlySet<string> = new Set(['replay']);
 
 /**
  * Opens one source for each URI, all of `kvm+file:` together; nothing is connected or read before the first scan. A URI that is
@@ -43,13 +53,21 @@ export async function openSources(uris: readonly string[]): Promise<readonly Sou
     const scheme = schemeOf(uri);
     byScheme.set(scheme, [...(byScheme.get(scheme) ?? []), uri]);
   }
-  const opened = await Promise.all([...byScheme].map(([scheme, ofScheme]) => SCHEMES[scheme]?.(ofScheme) ?? []));
+  const kernel = new KernelSchemas();
+  const opened = await Promise.all(
+    [...byScheme].map(([scheme, ofScheme]) => SCHEMES[scheme]?.(ofScheme, kernel) ?? []),
+  );
   return opened.flat();
 }
 
 async function openMonitors(uris: readonly string[]): Promise<readonly Source[]> {
   const { QemuSource } = await import('./qemu/source.ts');
   return uris.map((uri) => new QemuSource(uri));
+}
+
+async function openLibvirtDaemons(uris: readonly string[], kernel: KernelSchemas): Promise<readonly Source[]> {
+  const { LibvirtSource } = await import('./libvirt/source.ts');
+  return uris.map((uri) => new LibvirtSource(uri, kernel));
 }
 
 async function openVirtstatds(uris: readonly string[]): Promise<readonly Source[]> {

@@ -48,12 +48,16 @@ export interface LibvirtDomainOptions {
   readonly bootSector?: string;
   /** Seconds between questions to the balloon driver; 0 if absent: none. */
   readonly balloonPeriod?: number;
+  /** False: nobody but libvirt can ask its QEMU; {@link LibvirtDomain.qmpPath} is nowhere then. */
+  readonly ownMonitor?: boolean;
 }
 
 /** A libvirtd of the tests. */
 export interface LibvirtLab extends AsyncDisposable {
-  /** Process id of the daemon, on this machine. */
+  /** Process id of the daemon, on this machine; another one after a restart. */
   readonly pid: number;
+  /** Folder of its sockets. */
+  readonly sockets: string;
   readonly folder: string;
   /** URI of the socket with all rights. */
   readonly uri: string;
@@ -65,6 +69,10 @@ export interface LibvirtLab extends AsyncDisposable {
   pidOf(domain: LibvirtDomain): number;
   /** What virsh prints. */
   virsh(...args: readonly string[]): Promise<string>;
+  /** Kills the daemon; its domains run on. */
+  kill(): Promise<void>;
+  /** Starts it again, and waits until it answers. */
+  restart(): Promise<void>;
   /** Ends all domains and the daemon. May be called again. */
   stop(): Promise<void>;
 }
@@ -96,7 +104,18 @@ export async function startLibvirt(): Promise<LibvirtLab> {
     mkdirSync(path, { recursive: true });
   }
   writeConfiguration(folder);
-  // What is mounted goes with the daemon's mount namespace, and the daemon with this process.
+  const lab = new Lab(folder);
+  try {
+    await lab.restart();
+    return lab;
+  } catch (error) {
+    await lab.stop();
+    throw error;
+  }
+}
+
+/** What is mounted goes with the daemon's mount namespace, and the daemon with this process. */
+function spawnDaemon(folder: string): ChildProcess {
   const binds = Object.entries(FOLDERS).map(([name, path]) => `mount --bind "${folder}/${name}" "${path}"`);
   const script = `${binds.join('; ')}; exec libvirtd --config "${folder}/etc/libvirtd.conf" --pid-file "${folder}/libvirtd.pid"`;
   const args = [
@@ -112,46 +131,41 @@ export async function startLibvirt(): Promise<LibvirtLab> {
     '-ec',
     script,
   ];
-  const child = spawn('setpriv', args, { stdio: ['ignore', 'ignore', 'ignore'] });
-  const lab = new Lab(folder, child);
-  try {
-    await lab.ready();
-    return lab;
-  } catch (error) {
-    await lab.stop();
-    throw error;
-  }
+  return spawn('setpriv', args, { stdio: ['ignore', 'ignore', 'ignore'] });
 }
 
 class Lab implements LibvirtLab {
   readonly folder: string;
+  readonly sockets: string;
   readonly uri: string;
   readonly readOnlyUri: string;
-  readonly #child: ChildProcess;
+  #child: ChildProcess | undefined;
   readonly #names = new Set<string>();
   #stopping: Promise<void> | undefined;
   readonly #onExit = (): void => this.#killDomains();
 
-  constructor(folder: string, child: ChildProcess) {
+  constructor(folder: string) {
     this.folder = folder;
-    this.#child = child;
+    this.sockets = join(folder, 'run');
     this.uri = `qemu+unix:///system?socket=${folder}/run/libvirt-sock`;
     this.readOnlyUri = `${this.uri}-ro`;
     process.on('exit', this.#onExit);
   }
 
   get pid(): number {
-    return this.#child.pid ?? 0;
+    return this.#child?.pid ?? 0;
   }
 
-  async ready(): Promise<void> {
+  async restart(): Promise<void> {
+    const child = spawnDaemon(this.folder);
+    this.#child = child;
     const deadlineMs = performance.now() + START_LIMIT_MS;
     for (;;) {
       try {
         await this.virsh('list');
         return;
       } catch (error) {
-        const lost = this.#child.exitCode !== null;
+        const lost = child.exitCode !== null;
         if (lost || performance.now() > deadlineMs) {
           throw new Error(
             `libvirtd ${lost ? 'ended' : 'does not answer'}: ${lastLine(`${this.folder}/log/libvirtd.log`)}`,
@@ -194,6 +208,10 @@ class Lab implements LibvirtLab {
     return stdout;
   }
 
+  kill(): Promise<void> {
+    return this.#end('SIGKILL');
+  }
+
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
@@ -206,15 +224,19 @@ class Lab implements LibvirtLab {
   async #stop(): Promise<void> {
     // Ended one by one by libvirt each would take as long as init takes to notice.
     this.#killDomains();
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
-      const ended = new Promise((resolve) => this.#child.once('exit', resolve));
-      this.#child.kill('SIGTERM');
-      const hard = setTimeout(() => this.#child.kill('SIGKILL'), STOP_LIMIT_MS);
-      await ended;
-      clearTimeout(hard);
-    }
+    await this.#end('SIGTERM');
     process.off('exit', this.#onExit);
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill(signal);
+    const hard = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
+    await ended;
+    clearTimeout(hard);
   }
 
   /** By the pid files that libvirt wrote, as far as each still means the QEMU of this lab. */
@@ -232,13 +254,14 @@ class Lab implements LibvirtLab {
   }
 
   #xml(options: LibvirtDomainOptions, uuid: string, qmpPath: string, diskCount: number): string {
-    const { name, vcpus = 2, memoryMib = 32, tap, iothreads = 0, balloonPeriod = 0 } = options;
+    const { name, vcpus = 2, memoryMib = 32, tap, iothreads = 0, balloonPeriod = 0, ownMonitor = true } = options;
     const disks = Array.from({ length: diskCount }, (_, index) => {
       const thread = index === 0 && iothreads > 0 ? " iothread='1'" : '';
       return `<disk type='file' device='disk'><driver name='qemu' type='qcow2'${thread}/>
         <source file='${this.#image(name, index)}'/><target dev='vd${'abcdefgh'[index]}' bus='virtio'/></disk>`;
     });
     const nic = `<interface type='ethernet'><target dev='${tap}'/><model type='virtio'/></interface>`;
+    const monitor = `<qemu:commandline><qemu:arg value='-qmp'/><qemu:arg value='unix:${qmpPath},server=on,wait=off'/></qemu:commandline>`;
     const period = balloonPeriod > 0 ? `<stats period='${balloonPeriod}'/>` : '';
     return `<domain type='${hasKvm() ? 'kvm' : 'qemu'}' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
       <name>${name}</name><uuid>${uuid}</uuid><memory unit='MiB'>${memoryMib}</memory><vcpu>${vcpus}</vcpu>
@@ -246,7 +269,7 @@ class Lab implements LibvirtLab {
       <os><type arch='x86_64' machine='pc'>hvm</type><boot dev='hd'/></os><features><acpi/></features>
       <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>${disks.join('')}${tap === undefined ? '' : nic}
         <memballoon model='virtio'>${period}</memballoon></devices>
-      <qemu:commandline><qemu:arg value='-qmp'/><qemu:arg value='unix:${qmpPath},server=on,wait=off'/></qemu:commandline>
+      ${ownMonitor ? monitor : ''}
     </domain>`;
   }
 }

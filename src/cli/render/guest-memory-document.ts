@@ -18,7 +18,7 @@ function element(domain: string, memory: GuestMemory): unknown {
     status,
     ...(reason !== undefined && { reason }),
     ...(balloonSizeBytes !== undefined && { 'balloon-size': integer(balloonSizeBytes) }),
-    'polling-interval': integer(pollingIntervalSeconds),
+    ...(pollingIntervalSeconds !== undefined && { 'polling-interval': integer(pollingIntervalSeconds) }),
     'last-update': integer(lastUpdateSeconds),
     stats: stats.map(({ name, value }) => ({ name, value: typeof value === 'bigint' ? integer(value) : value })),
   };

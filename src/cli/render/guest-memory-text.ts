@@ -54,8 +54,13 @@ function row(name: string, memory: GuestMemory, paint: Paint): readonly string[]
     style === undefined ? status : paint(style, status),
     ageNs === undefined ? UNKNOWN : ageText(ageNs),
     ...[total, used, available, bytesOf('stat-free-memory'), bytesOf('stat-disk-caches'), balloonSizeBytes].map(bytes),
-    NOT_KNOWN.has(status) ? UNKNOWN : pollingIntervalSeconds === 0n ? 'never' : `every ${pollingIntervalSeconds} s`,
+    NOT_KNOWN.has(status) ? UNKNOWN : asked(pollingIntervalSeconds),
   ];
+}
+
+function asked(intervalSeconds: bigint | undefined): string {
+  if (intervalSeconds === undefined) return UNKNOWN;
+  return intervalSeconds === 0n ? 'never' : `every ${intervalSeconds} s`;
 }
 
 /** QEMU gives the time of the answer in whole seconds: more digits would say nothing. */

@@ -10,6 +10,7 @@ import {
 import type { DomainStatsRecord, DomainStatsRequest } from '../../protocol/libvirt/domain-stats.ts';
 import { LibvirtRefusal } from '../../protocol/libvirt/refusal.ts';
 import type { Reader } from '../face.ts';
+import { runningDomains } from './caller-view.ts';
 import { FILTERS, isFitting, needsState } from './filters.ts';
 import { KNOWN_GROUPS, selectGroups } from './groups/groups.ts';
 import { STATE_NEEDS } from './groups/state.ts';
@@ -50,7 +51,7 @@ export async function bulkStatistics(
     const what = `Stats types bits 0x${unknownGroups.toString(16)} are not supported by this daemon or QEMU`;
     throw new LibvirtRefusal(VIR_ERR_ARGUMENT_UNSUPPORTED, VIR_FROM_QEMU, what);
   }
-  const all = await reader.domains(options);
+  const all = await runningDomains(reader, options);
   const wanted =
     listed.length === 0
       ? all

@@ -1,4 +1,4 @@
-import type { Domain } from '../../model/domain.ts';
+import { type Domain, SHUT_OFF } from '../../model/domain.ts';
 import type { CallOptions } from '../../model/provider.ts';
 import { VIR_ERR_NO_DOMAIN, VIR_FROM_QEMU } from '../../protocol/libvirt/constants.ts';
 import type { DomainReference } from '../../protocol/libvirt/domain.ts';
@@ -22,12 +22,12 @@ export class CallerView {
 
   /** All domains. @throws what ends the wait */
   async all(options: CallOptions): Promise<readonly DomainReference[]> {
-    return (await this.reader.domains(options)).map((domain) => this.identities.of(domain));
+    return (await runningDomains(this.reader, options)).map((domain) => this.identities.of(domain));
   }
 
   /** Facts of all domains. @throws what ends the wait */
   async allFacts(needs: readonly Need[], options: CallOptions): Promise<readonly DomainFacts[]> {
-    return this.statistics.read(this.reader, await this.reader.domains(options), needs, options);
+    return this.statistics.read(this.reader, await runningDomains(this.reader, options), needs, options);
   }
 
   /** @throws LibvirtRefusal where there is none */
@@ -47,7 +47,7 @@ export class CallerView {
 
   /** Facts of one domain, which its uuid names. @throws LibvirtRefusal where there is none */
   async facts(wanted: DomainReference, needs: readonly Need[], options: CallOptions): Promise<DomainFacts> {
-    const domains = await this.reader.domains(options);
+    const domains = await runningDomains(this.reader, options);
     const domain = domains.find((each) => this.identities.of(each).uuid === wanted.uuid);
     const [facts] = domain === undefined ? [] : await this.statistics.read(this.reader, [domain], needs, options);
     if (facts === undefined) throw noDomain(`no domain with matching uuid '${wanted.uuid}' (${wanted.name})`);
@@ -68,6 +68,11 @@ export class CallerView {
     if (found === undefined) throw noDomain(otherwise);
     return found;
   }
+}
+
+/** Those that run: all domains here are active and transient, and one that is shut off has nothing to tell. */
+export async function runningDomains(reader: Reader, options: CallOptions): Promise<readonly Domain[]> {
+  return (await reader.domains(options)).filter(({ state }) => state !== SHUT_OFF);
 }
 
 function noDomain(why: string): LibvirtRefusal {

@@ -1,13 +1,5 @@
+import { SESSION_SOCKETS, SYSTEM_FOLDER, SYSTEM_SOCKETS } from './sockets.ts';
 import type { SshTransport } from './uri.ts';
-
-/** Names of the daemons' sockets in their folder: what can only read first, a daemon of QEMU alone before one of everything. */
-export const SYSTEM_SOCKETS = ['virtqemud-sock-ro', 'libvirt-sock-ro', 'virtqemud-sock', 'libvirt-sock'] as const;
-
-/** The same for the daemon of one user, who may do everything with it. */
-export const SESSION_SOCKETS = ['virtqemud-sock', 'libvirt-sock'] as const;
-
-/** The folder of the host's daemons. */
-export const SYSTEM_FOLDER = '/run/libvirt';
 
 /** On the other host; its shell knows whose folder it is. */
 const REMOTE_SESSION_FOLDER = `"\${XDG_RUNTIME_DIR:-/run/user/$(id -u)}/libvirt"`;

@@ -2,7 +2,8 @@ import { withDeadline } from '../../host/deadline.ts';
 import { type ByteStream, type ConnectOptions, connectStream, type TlsFiles } from '../../host/stream.ts';
 import { isThere, userFolders } from '../../host/user.ts';
 import { VirtstatError } from '../../model/errors.ts';
-import { SESSION_SOCKETS, SYSTEM_FOLDER, SYSTEM_SOCKETS, sshCommand } from './ssh.ts';
+import { SESSION_SOCKETS, SYSTEM_SOCKETS, systemFolder } from './sockets.ts';
+import { sshCommand } from './ssh.ts';
 import type { LibvirtTransport, LibvirtUri } from './uri.ts';
 
 /** Where libvirt's clients look for the certificates of the host. */
@@ -34,7 +35,7 @@ export async function openTransport(uri: LibvirtUri, options: ConnectOptions): P
 function socketsOf(transport: LibvirtTransport & { kind: 'unix' }, isSession: boolean): readonly string[] {
   const { socket, mode } = transport;
   if (socket !== undefined) return [socket];
-  const folder = isSession ? `${userFolders().runtime}/libvirt` : SYSTEM_FOLDER;
+  const folder = isSession ? `${userFolders().runtime}/libvirt` : systemFolder();
   const names = isSession ? SESSION_SOCKETS : SYSTEM_SOCKETS;
   const isMeant = (name: string): boolean => mode === 'auto' || name.startsWith('virtqemud') === (mode === 'direct');
   return names.filter(isMeant).map((name) => `${folder}/${name}`);

@@ -15,7 +15,7 @@ const TARGET = 'interface';
 const VIA = 'proc';
 
 /** By the names of the kernel's `struct rtnl_link_stats64`; the guest receives what is `rx`. */
-const SCHEMA: Schema = {
+export const INTERFACE_SCHEMA: Schema = {
   provider: NAME,
   target: TARGET,
   stats: ['rx', 'tx'].flatMap((direction) => [
@@ -59,7 +59,7 @@ export class InterfaceProvider implements OfferedProvider {
   /** None for a VM that has no NIC with a device. @throws DOMAIN_GONE */
   async schemas(_domain: Domain, options: SchemaOptions): Promise<readonly Schema[]> {
     const nics = await this.#measure(options);
-    return nics.some(({ reading }) => reading !== undefined) ? [SCHEMA] : [];
+    return nics.some(({ reading }) => reading !== undefined) ? [INTERFACE_SCHEMA] : [];
   }
 
   /** One reading for each NIC that has a device. @throws DOMAIN_GONE */

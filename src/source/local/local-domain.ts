@@ -1,4 +1,3 @@
-import { withDeadline } from '../../host/deadline.ts';
 import { listKvmFds } from '../../host/kvm-fds.ts';
 import { NetworkNamespaces } from '../../host/network-devices.ts';
 import { hasOwnNetwork, isStillRunning, type Process, pathSeenBy, readFileOf } from '../../host/processes.ts';
@@ -14,150 +13,181 @@ import type {
   Provider,
 } from '../../model/provider.ts';
 import { explained } from '../explain.ts';
+import { KernelSchemas } from '../kvm/kernel-schemas.ts';
+import { VIA_LIBVIRT } from '../libvirt/via.ts';
 import { ProcessProvider, VIA_PROC } from '../process/provider.ts';
-import { Monitor } from '../qemu/monitor.ts';
-import { MonitorNics, type Nic } from '../qemu/nics.ts';
-import { Relay } from '../qemu/relay.ts';
 import { VIA_QMP } from '../qemu/via.ts';
 import { type MonitorEndpoint, parseCommandLine } from './command-line.ts';
+import { firstWay } from './first-way.ts';
 import { InterfaceProvider } from './interface-provider.ts';
 import { KVM, LocalFiles } from './local-files.ts';
 import { LocalKvm, type MonitorWay } from './local-kvm.ts';
+import type { DomainInLibvirt, LocalLibvirt } from './local-libvirt.ts';
+import { LocalMonitor } from './local-monitor.ts';
 import { LocalNics } from './local-nics.ts';
 import { Threads } from './threads.ts';
 
-/** How long a monitor that could not be reached is left alone, in milliseconds: finding out costs a second each time. */
-const MONITOR_RETRY_MS = 10_000;
+/** What the domains of a source share. */
+export interface LocalDomainOptions {
+  /** URI of the source. */
+  readonly source: string;
+  readonly procRoot: string;
+  readonly namespaces?: NetworkNamespaces;
+  /** What is known of this host's kernel. */
+  readonly kernel?: KernelSchemas;
+  /** The libvirt that may run the domain, where there is one by now. */
+  readonly libvirt?: () => LocalLibvirt | undefined;
+}
 
-/**
- * How long one that answers nothing may hold up what can be had without it, in milliseconds: longer than it takes to find
- * out that it is busy, and short enough that the stats files can still be read within a domain's deadline.
- */
-const MONITOR_PATIENCE_MS = 1400;
+/** What is in the way of asking libvirt where that is worth telling. */
+type LibvirtWay =
+  | { readonly domain: DomainInLibvirt; readonly error?: undefined }
+  | { readonly domain?: undefined; readonly error: VirtstatError | undefined };
 
-/** One QEMU process of this host: its stats files, its monitor, and what both together offer. */
+const NOT_BY_LIBVIRT: LibvirtWay = { error: undefined };
+
+/** One QEMU process of this host: its stats files, its monitor, libvirt where that runs it, and what all of them offer. */
 export class LocalDomain implements FoundDomain {
   readonly domain: Domain;
   readonly monitor?: MonitorRelay;
   readonly balloonPolling?: BalloonPolling;
   readonly #process: Process;
-  readonly #procRoot: string;
+  readonly #options: LocalDomainOptions;
+  readonly #kernel: KernelSchemas;
   readonly #files: LocalFiles;
-  readonly #monitor: Monitor | undefined;
-  readonly #relay: Relay | undefined;
+  readonly #monitor: LocalMonitor;
   readonly #accounts: ProcessProvider;
   /** Our own providers that stand on the monitor. */
   readonly #own: readonly OfferedProvider[];
-  /** Those that stand on this host itself. */
-  readonly #hosts: readonly OfferedProvider[];
+  readonly #interfaces: OfferedProvider;
+  #inLibvirt: DomainInLibvirt | undefined;
   /** Those that the monitor offered beside KVM's when it was last asked: it may be out of reach by now. */
   #offered: readonly Provider[] = [];
-  /** Made once: it is raised at every sample of a VM without a monitor. */
-  #noMonitor: VirtstatError | undefined;
-  #monitorRefusal: { readonly error: VirtstatError; readonly atMs: number } | undefined;
 
-  /** `namespaces` are shared by the domains of a source. */
-  constructor(
-    id: string,
-    process: Process,
-    source: string,
-    procRoot: string,
-    namespaces: NetworkNamespaces = new NetworkNamespaces(procRoot),
-  ) {
+  constructor(id: string, process: Process, options: LocalDomainOptions) {
     const { pid, argv } = process;
+    const { procRoot, source } = options;
     const commandLine = parseCommandLine(argv, (path) => readFileOf(pid, path, procRoot));
     const { name = `qemu-${pid}`, uuid, monitors } = commandLine;
     this.domain = { id, name, ...(uuid !== undefined && { uuid }), pid, source };
     this.#process = process;
-    this.#procRoot = procRoot;
+    this.#options = options;
+    this.#kernel = options.kernel ?? new KernelSchemas();
+    const hasExited = (): boolean => !isStillRunning(process, procRoot);
     const addresses = monitors.flatMap((endpoint) => addressOf(pid, endpoint, procRoot) ?? []);
-    if (addresses.length > 0) {
-      this.#monitor = new Monitor(addresses);
-      this.#relay = new Relay(this.#monitor, { isOneProcess: true });
-      this.monitor = { ask: (...call) => this.#ask((relay) => relay.ask(...call)) };
-      this.balloonPolling = this.#watchedPolling(this.#relay.balloonPolling);
+    const monitor = new LocalMonitor(this.domain, addresses, hasExited);
+    this.#monitor = monitor;
+    if (monitor.relay !== undefined) {
+      this.monitor = { ask: (...call) => monitor.ask((relay) => relay.ask(...call)) };
+      this.balloonPolling = monitor.watchedPolling(monitor.relay.balloonPolling);
     }
     const threads = new Threads(pid, {
       procRoot,
       name,
-      cpus: (options) => this.#askBriefly((relay, brief) => relay.cpus(brief), options),
-      iothreads: (options) => this.#askBriefly((relay, brief) => relay.iothreads(brief), options),
+      cpus: (call) => monitor.askBriefly((relay, brief) => relay.cpus(brief), call),
+      iothreads: (call) => monitor.askBriefly((relay, brief) => relay.iothreads(brief), call),
       filed: () => this.#files.vcpus(),
     });
-    const hasExited = () => this.#hasExited();
-    this.#own = (this.#relay?.own ?? []).map((provider) => this.#watchedOffer(provider));
+    this.#own = (monitor.relay?.own ?? []).map((provider) => monitor.watchedOffer(provider));
     this.#files = new LocalFiles(pid, {
       procRoot,
-      pathsOf: (vcpus, options) => threads.pathsOf(vcpus, options),
+      pathsOf: (vcpus, call) => threads.pathsOf(vcpus, call),
       hasExited,
     });
     this.#accounts = new ProcessProvider(process, { procRoot, threads, hasExited });
-    this.#hosts = [this.#accounts, this.#interfaces(commandLine.nics, namespaces)];
+    const nics = new LocalNics(
+      commandLine.nics,
+      monitor.nics && ((call) => monitor.askBriefly(async (_relay, brief) => monitor.nics?.get(brief) ?? [], call)),
+    );
+    this.#interfaces = new InterfaceProvider(pid, {
+      procRoot,
+      namespaces: options.namespaces ?? new NetworkNamespaces(procRoot),
+      nics: (call) => nics.get(call),
+      forgetNics: () => monitor.nics?.forget(),
+      hasExited,
+    });
   }
 
   async providers(options: CallOptions): Promise<readonly Provider[]> {
-    return [await this.#kvm(options), ...this.#offered, ...this.#own, ...this.#hosts];
+    const { kvm, own, interfaces } = await this.#ways(options);
+    return [kvm, ...this.#offered, ...own, this.#accounts, interfaces];
   }
 
   async describe(options: CallOptions): Promise<Domain> {
-    const vcpus = listKvmFds(this.#process.pid, this.#procRoot)?.filter(({ kind }) => kind === 'vcpu').length;
+    const vcpus = listKvmFds(this.#process.pid, this.#options.procRoot)?.filter(({ kind }) => kind === 'vcpu').length;
     const known = { ...this.domain, ...(vcpus !== undefined && vcpus > 0 && { vcpus }) };
     try {
-      return await this.#askBriefly((relay, brief) => relay.describe(known, brief), options);
+      return await this.#monitor.askBriefly((relay, brief) => relay.describe(known, brief), options);
     } catch (error) {
       if (VirtstatError.is(error) && error.code === 'DOMAIN_GONE') throw error;
-      return known;
+      const { domain } = await this.#byLibvirt(options);
+      return domain === undefined ? known : domain.describe(known, options).catch(() => known);
     }
   }
 
   async availability(options: CallOptions): Promise<readonly Availability[]> {
-    const [kvm, ...own] = await Promise.all([
-      this.#kvm(options),
-      ...this.#own.map((provider) => explained(provider, VIA_QMP, this.domain, options)),
-      ...this.#hosts.map((provider) => explained(provider, VIA_PROC, this.domain, options)),
+    const { kvm, own, interfaces, via, libvirt } = await this.#ways(options);
+    const explain = (provider: OfferedProvider, by: string) => explained(provider, by, this.domain, options);
+    const [ofKvm, ...others] = await Promise.all([
+      libvirt.domain === undefined ? undefined : explain(libvirt.domain.kvm, VIA_LIBVIRT),
+      ...own.map((provider) => explain(provider, via)),
+      explain(this.#accounts, VIA_PROC),
+      explain(interfaces, VIA_PROC),
     ]);
     const offered = this.#offered.flatMap(({ name, targets }) =>
       targets.map((target) => ({ provider: name, target, via: VIA_QMP, available: true })),
     );
-    return [...kvm.availability(), ...offered, ...own.flat()];
+    return [
+      ...kvm.availability(ofKvm),
+      ...offered,
+      ...this.#unavailable(libvirt),
+      ...others.flatMap((each) => each ?? []),
+    ];
   }
 
   /** Gives back files and connection. */
   close(): void {
     this.#files.close();
     this.#accounts.close();
-    this.#monitor?.close();
+    this.#monitor.close();
   }
 
-  #interfaces(configured: readonly Nic[], namespaces: NetworkNamespaces): OfferedProvider {
-    const told = this.#monitor && new MonitorNics(this.#monitor);
-    const nics = new LocalNics(
-      configured,
-      told && ((options) => this.#askBriefly((_relay, brief) => told.get(brief), options)),
-    );
-    return new InterfaceProvider(this.#process.pid, {
-      procRoot: this.#procRoot,
-      namespaces,
-      nics: (options) => nics.get(options),
-      forgetNics: () => told?.forget(),
-      hasExited: () => this.#hasExited(),
-    });
-  }
-
-  /** The provider of KVM's statistics by the ways that are open now. @throws DOMAIN_GONE */
-  async #kvm(options: CallOptions): Promise<LocalKvm> {
-    return new LocalKvm(this.#files, await this.#kvmOfMonitor(options));
+  /** Who measures what by the best way that is open now. @throws DOMAIN_GONE */
+  async #ways(options: CallOptions): Promise<{
+    readonly kvm: LocalKvm;
+    readonly own: readonly OfferedProvider[];
+    readonly interfaces: OfferedProvider;
+    /** The way of `own`. */
+    readonly via: string;
+    readonly libvirt: LibvirtWay;
+  }> {
+    const monitor = await this.#kvmOfMonitor(options);
+    // What changed its way while the VM lives would be called otherwise.
+    const isNeeded = monitor.error !== undefined && !this.#monitor.hasAnswered;
+    const libvirt = isNeeded ? await this.#byLibvirt(options) : NOT_BY_LIBVIRT;
+    const { domain } = libvirt;
+    if (domain === undefined) {
+      const kvm = new LocalKvm(this.#files, monitor, this.#kernel);
+      return { kvm, own: this.#own, interfaces: this.#interfaces, via: VIA_QMP, libvirt };
+    }
+    return {
+      kvm: new LocalKvm(this.#files, { provider: domain.kvm, via: VIA_LIBVIRT }, this.#kernel),
+      own: domain.own,
+      interfaces: firstWay(this.#interfaces, domain.interface),
+      via: VIA_LIBVIRT,
+      libvirt,
+    };
   }
 
   /** What the monitor offers of KVM, or why it offers nothing; what else it offers is noted. @throws DOMAIN_GONE */
   async #kvmOfMonitor(options: CallOptions): Promise<MonitorWay> {
     try {
-      return await this.#askBriefly(async (relay, brief) => {
+      return await this.#monitor.askBriefly(async (relay, brief) => {
         const [offered, { reason }] = await Promise.all([relay.offered(brief), relay.offer(brief)]);
-        const providers = offered.map((provider) => this.#watched(provider));
+        const providers = offered.map((provider) => this.#monitor.watched(provider));
         this.#offered = providers.filter(({ name }) => name !== KVM);
         const provider = providers.find(({ name }) => name === KVM);
-        if (provider !== undefined) return { provider };
+        if (provider !== undefined) return { provider, via: VIA_QMP };
         return {
           error: new VirtstatError('STATS_NOT_OFFERED', reason ?? 'QEMU offers no statistics of KVM'),
         };
@@ -169,111 +199,39 @@ export class LocalDomain implements FoundDomain {
     }
   }
 
-  /** The same provider, whose failures are explained by what became of the process. */
-  #watched(provider: Provider): Provider {
-    return {
-      name: provider.name,
-      targets: provider.targets,
-      schemas: (domain, options) => this.#ask(() => provider.schemas(domain, options)),
-      stats: (domain, request, options) => this.#ask(() => provider.stats(domain, request, options)),
-    };
-  }
-
-  #watchedOffer(provider: OfferedProvider): OfferedProvider {
-    return {
-      ...this.#watched(provider),
-      availability: (domain, options) =>
-        this.#askBriefly((_relay, brief) => provider.availability(domain, brief), options),
-    };
-  }
-
-  #watchedPolling(polling: BalloonPolling): BalloonPolling {
-    return {
-      order: (order) => {
-        const lease = polling.order(order);
-        return {
-          keep: (options) => this.#ask(() => lease.keep(options)),
-          // What has to be put back is tried also where the monitor was out of reach a moment ago.
-          release: (options) => this.#explained(() => lease.release(options)),
-        };
-      },
-    };
-  }
-
-  /** As {@link #ask}, for what is not waited for long; a monitor that takes longer is out of reach. @throws also TIMEOUT */
-  async #askBriefly<T>(
-    question: (relay: Relay, options: CallOptions) => Promise<T>,
-    { signal }: CallOptions,
-  ): Promise<T> {
-    const limit = { signal, timeoutMs: MONITOR_PATIENCE_MS, what: `the monitor of ${this.domain.name}` };
+  /** The domain as libvirt has it; none where there is no libvirt, or it does not run this VM. @throws CANCELLED */
+  async #byLibvirt(options: CallOptions): Promise<LibvirtWay> {
+    this.#inLibvirt ??= this.#options.libvirt?.()?.domain(this.domain, (target) => this.#kernelStats(target));
+    const domain = this.#inLibvirt;
+    if (domain === undefined) return NOT_BY_LIBVIRT;
     try {
-      return await this.#ask((relay) => withDeadline((brief) => question(relay, { signal: brief }), limit));
+      return (await domain.isThere(options)) ? { domain } : NOT_BY_LIBVIRT;
     } catch (error) {
-      if (VirtstatError.is(error) && error.code === 'TIMEOUT') this.#leaveAlone(error);
-      throw error;
+      const reason = VirtstatError.from(error, 'INTERNAL', 'asking libvirt failed');
+      if (reason.code === 'CANCELLED') throw reason;
+      return { error: reason };
     }
   }
 
-  #leaveAlone(error: VirtstatError): void {
-    if (this.#refusalNow() !== undefined) return;
-    this.#monitorRefusal = { error, atMs: performance.now() };
+  #kernelStats(target: string) {
+    return this.#kernel.stats(target) ?? this.#files.schema(target)?.stats;
   }
 
-  /** Why the monitor is left alone just now. */
-  #refusalNow(): VirtstatError | undefined {
-    const refusal = this.#monitorRefusal;
-    return refusal !== undefined && performance.now() - refusal.atMs < MONITOR_RETRY_MS ? refusal.error : undefined;
-  }
-
-  /**
-   * Asks the monitor, unless it was out of reach a moment ago.
-   * @throws MONITOR_MISSING, DOMAIN_GONE where the process has exited, what the monitor raises
-   */
-  async #ask<T>(question: (relay: Relay) => Promise<T>): Promise<T> {
-    if (this.#relay === undefined) throw (this.#noMonitor ??= noMonitor(this.domain.name));
-    const refusal = this.#refusalNow();
-    if (refusal !== undefined) throw refusal;
-    const relay = this.#relay;
-    return this.#explained(() => question(relay));
-  }
-
-  /** What fails because the process has exited says so. @throws as {@link #ask} */
-  async #explained<T>(question: () => Promise<T>): Promise<T> {
-    try {
-      return await question();
-    } catch (error) {
-      const reason = VirtstatError.from(error, 'INTERNAL', `asking the monitor of ${this.domain.name} failed`);
-      if (this.#hasExited()) throw gone(this.domain, reason);
-      if (OUT_OF_REACH.has(reason.code)) this.#leaveAlone(reason);
-      throw reason;
-    }
-  }
-
-  #hasExited(): boolean {
-    return !isStillRunning(this.#process, this.#procRoot);
+  /** What a VM without a monitor of its own lacks where libvirt, which may run it, cannot be asked. */
+  #unavailable({ error }: LibvirtWay): readonly Availability[] {
+    if (error === undefined || this.#monitor.relay !== undefined) return [];
+    const reason = error.message;
+    return OF_LIBVIRT.map(([provider, target]) => ({ provider, target, via: VIA_LIBVIRT, available: false, reason }));
   }
 }
 
-/** What says that the next attempt will go the same way. */
-const OUT_OF_REACH: ReadonlySet<string> = new Set([
-  'ACCESS_DENIED',
-  'PATH_NOT_FOUND',
-  'CONNECT_REFUSED',
-  'CONNECT_FAILED',
-  'MONITOR_BUSY',
-  'MONITOR_NOT_QMP',
-]);
-
-function noMonitor(name: string): VirtstatError {
-  return new VirtstatError(
-    'MONITOR_MISSING',
-    `${name} has no QMP monitor of its own to ask; give it one (-qmp unix:/path,server=on,wait=off)`,
-  );
-}
-
-function gone(domain: Domain, cause: VirtstatError): VirtstatError {
-  return new VirtstatError('DOMAIN_GONE', `${domain.name} (process ${domain.pid}) has exited`, { cause });
-}
+/** What libvirt would tell of a VM whose monitor it keeps for itself. */
+const OF_LIBVIRT = [
+  ['state', 'vm'],
+  ['balloon', 'vm'],
+  ['block', 'block'],
+  ['iothread', 'iothread'],
+] as const;
 
 /** Where to connect to; undefined for a port on a network of the VMM's own: here, somebody else may listen at it. */
 function addressOf(pid: number, endpoint: MonitorEndpoint, procRoot: string): StreamAddress | undefined {

@@ -1,3 +1,4 @@
+import { GUEST_MEMORY_KEYS } from '../../../protocol/libvirt/stats-keys.ts';
 import type { DomainFacts, Need } from '../facts.ts';
 import { type Parameters, ullong } from '../parameters.ts';
 
@@ -10,27 +11,12 @@ export const BALLOON_NEEDS: readonly Need[] = [
   { provider: 'process', target: 'vm' },
 ];
 
-/** Of the names of the virtio balloon: in libvirt's order, and whether libvirt divides by 1024. */
-const GUEST: readonly (readonly [key: string, name: string, isBytes: boolean])[] = [
-  ['swap_in', 'stat-swap-in', true],
-  ['swap_out', 'stat-swap-out', true],
-  ['major_fault', 'stat-major-faults', false],
-  ['minor_fault', 'stat-minor-faults', false],
-  ['unused', 'stat-free-memory', true],
-  ['available', 'stat-total-memory', true],
-  ['usable', 'stat-available-memory', true],
-  ['last-update', 'last-update', false],
-  ['disk_caches', 'stat-disk-caches', true],
-  ['hugetlb_pgalloc', 'stat-htlb-pgalloc', false],
-  ['hugetlb_pgfail', 'stat-htlb-pgfail', false],
-];
-
 /** `balloon.*`: KiB, counts, and `last-update` in seconds since 1970. */
 export function balloonParameters(facts: DomainFacts): Parameters {
   return [
     ...ullong('balloon.current', memoryKib(facts)),
     ...ullong('balloon.maximum', maxMemoryKib(facts)),
-    ...GUEST.flatMap(([key, name, isBytes]) => {
+    ...GUEST_MEMORY_KEYS.flatMap(([key, name, isBytes]) => {
       const value = facts.number('balloon', name);
       return ullong(`balloon.${key}`, isBytes ? kib(value) : value);
     }),

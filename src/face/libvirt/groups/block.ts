@@ -1,31 +1,11 @@
 import type { Sample } from '../../../model/sample.ts';
+import { BLOCK_COUNTER_KEYS, BLOCK_REQUESTS, BLOCK_SIZE_KEYS } from '../../../protocol/libvirt/stats-keys.ts';
 import type { TypedParameter } from '../../../protocol/libvirt/typed-parameter.ts';
 import { type DomainFacts, type Need, numberIn } from '../facts.ts';
 import { type Parameters, text, uint, ullong } from '../parameters.ts';
 
 /** What `block.*` is made of. */
 export const BLOCK_NEEDS: readonly Need[] = [{ provider: 'block', target: 'block' }];
-
-const COUNTERS: readonly (readonly [key: string, name: string])[] = [
-  ['rd.reqs', 'rd_operations'],
-  ['rd.bytes', 'rd_bytes'],
-  ['rd.times', 'rd_total_time_ns'],
-  ['wr.reqs', 'wr_operations'],
-  ['wr.bytes', 'wr_bytes'],
-  ['wr.times', 'wr_total_time_ns'],
-  ['fl.reqs', 'flush_operations'],
-  ['fl.times', 'flush_total_time_ns'],
-];
-
-const SIZES = ['allocation', 'capacity', 'physical'];
-
-/** Kinds of requests: libvirt's word in latencies, its word in histograms, QEMU's. */
-const KINDS: readonly (readonly [short: string, long: string, name: string])[] = [
-  ['rd', 'read', 'rd'],
-  ['wr', 'write', 'wr'],
-  ['zone_append', 'zone_append', 'zone_append'],
-  ['flush', 'flush', 'flush'],
-];
 
 /** Of a device's averages, those of one interval: `timed_60s_avg_rd_latency_ns`. */
 const TIMED = /^timed_(\d+)s_(.+)$/s;
@@ -45,14 +25,21 @@ export function blockParameters(facts: DomainFacts): Parameters {
 function diskParameters({ disks }: DomainFacts, sample: Sample, prefix: string): Parameters {
   const disk = sample.path === undefined ? undefined : disks.get(sample.path);
   return [
-    ...text(`${prefix}.name`, disk?.target),
+    ...text(`${prefix}.name`, disk?.target ?? plainName(sample.path)),
     ...text(`${prefix}.path`, disk?.source),
     ...uint(`${prefix}.backingIndex`, disk?.backingIndex),
-    ...COUNTERS.flatMap(([key, name]) => ullong(`${prefix}.${key}`, numberIn(sample, name))),
+    ...BLOCK_COUNTER_KEYS.flatMap(([key, name]) => ullong(`${prefix}.${key}`, numberIn(sample, name))),
     ...timedParameters(sample, prefix),
-    ...KINDS.flatMap(([, long, name]) => histogramParameters(sample, `${prefix}.latency_histogram.${long}.bin`, name)),
-    ...SIZES.flatMap((name) => ullong(`${prefix}.${name}`, numberIn(sample, name))),
+    ...BLOCK_REQUESTS.flatMap(([, long, name]) =>
+      histogramParameters(sample, `${prefix}.latency_histogram.${long}.bin`, name),
+    ),
+    ...BLOCK_SIZE_KEYS.flatMap((name) => ullong(`${prefix}.${name}`, numberIn(sample, name))),
   ];
+}
+
+/** A disk that goes by a name, not by a place in QEMU's object model, was named by a libvirt elsewhere. */
+function plainName(path: string | undefined): string | undefined {
+  return path?.startsWith('/') ? undefined : path;
 }
 
 function timedParameters(sample: Sample, prefix: string): Parameters {
@@ -65,12 +52,12 @@ function timedParameters(sample: Sample, prefix: string): Parameters {
       const average = (name: string): bigint | undefined => numberIn(sample, `timed_${interval}s_${name}`);
       return [
         ...ullong(`${group}.interval`, BigInt(interval)),
-        ...KINDS.flatMap(([short, , name]) =>
+        ...BLOCK_REQUESTS.flatMap(([short, , name]) =>
           ['min', 'max', 'avg'].flatMap((which) =>
             ullong(`${group}.${short}_latency_${which}`, average(`${which}_${name}_latency_ns`)),
           ),
         ),
-        ...KINDS.flatMap(([short, , name]) =>
+        ...BLOCK_REQUESTS.flatMap(([short, , name]) =>
           depth(`${group}.${short}_queue_depth_avg`, average(`avg_${name}_queue_depth`)),
         ),
       ];

@@ -19,8 +19,8 @@ export function cpuParameters(facts: DomainFacts): Parameters {
   };
   return [
     ...ullong('cpu.time', cpuTimeNs(facts)),
-    ...ullong('cpu.user', facts.numberIn('process', 'user_time', 10, -9)),
-    ...ullong('cpu.system', facts.numberIn('process', 'system_time', 10, -9)),
+    ...ullong('cpu.user', timeNs(facts, 'user_time')),
+    ...ullong('cpu.system', timeNs(facts, 'system_time')),
     ...ullong('cpu.haltpoll.success.time', sum(HALT_POLL.success)),
     ...ullong('cpu.haltpoll.fail.time', sum(HALT_POLL.fail)),
   ];
@@ -28,5 +28,10 @@ export function cpuParameters(facts: DomainFacts): Parameters {
 
 /** CPU time of the whole VM, in nanoseconds. */
 export function cpuTimeNs(facts: DomainFacts): bigint | undefined {
-  return facts.number('process', 'cpu_time');
+  return facts.number('process', 'cpu_time') ?? facts.numberIn('process', 'cgroup_cpu_time', 10, -9);
+}
+
+/** Of the process or, where only a libvirt elsewhere was asked for it, of its control group. */
+function timeNs(facts: DomainFacts, name: string): bigint | undefined {
+  return facts.numberIn('process', name, 10, -9) ?? facts.numberIn('process', `cgroup_${name}`, 10, -9);
 }

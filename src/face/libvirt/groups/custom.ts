@@ -1,13 +1,7 @@
 import type { Sample } from '../../../model/sample.ts';
+import { KVM_SUFFIXES } from '../../../protocol/libvirt/stats-keys.ts';
 import type { DomainFacts } from '../facts.ts';
 import { type Parameters, ullong } from '../parameters.ts';
-
-/** What libvirt puts behind the name of a statistic, by its type; histograms have no place in it. */
-const SUFFIXES: ReadonlyMap<string, string> = new Map([
-  ['cumulative', 'sum'],
-  ['instant', 'cur'],
-  ['peak', 'max'],
-]);
 
 /**
  * Statistics of KVM as libvirt passes them on: `PREFIX.NAME.(sum|cur|max)` by their type, the name as it is, without base,
@@ -16,7 +10,7 @@ const SUFFIXES: ReadonlyMap<string, string> = new Map([
 export function customParameters(facts: DomainFacts, sample: Sample, prefix: string): Parameters {
   return sample.stats.flatMap(({ name, value }): Parameters => {
     const stat = facts.describe(sample, name);
-    const suffix = stat && SUFFIXES.get(stat.type);
+    const suffix = stat && KVM_SUFFIXES.get(stat.type);
     if (suffix === undefined) return [];
     const field = `${prefix}.${name}.${suffix}`;
     if (typeof value === 'boolean') return [{ field, type: 'boolean', value }];

@@ -12,7 +12,7 @@ import { VIA_QMP } from '../via.ts';
 const NS_PER_SECOND = 1_000_000_000n;
 
 /** What the guest reports, as VIRTIO 5.5.6.3 and Linux define it; Linux counts what was scanned and reclaimed in bytes. */
-const GUEST_STATS: readonly StatDescriptor[] = [
+export const GUEST_STATS: readonly StatDescriptor[] = [
   describeStat('stat-swap-in', 'cumulative', BYTES),
   describeStat('stat-swap-out', 'cumulative', BYTES),
   describeStat('stat-major-faults', 'cumulative', COUNT),
@@ -34,7 +34,7 @@ const GUEST_STATS: readonly StatDescriptor[] = [
 const BY_NAME: ReadonlyMap<string, StatDescriptor> = new Map(GUEST_STATS.map((stat) => [stat.name, stat]));
 
 /** What the device says of itself. */
-const DEVICE_STATS: readonly StatDescriptor[] = [
+export const DEVICE_STATS: readonly StatDescriptor[] = [
   describeStat('balloon-size', 'instant', BYTES),
   describeStat('last-update', 'instant', SECONDS),
   describeStat('last-update-age', 'instant', NANOSECONDS),
@@ -91,7 +91,7 @@ function entry(name: string, value: bigint | undefined): readonly StatEntry[] {
 }
 
 /** Since the guest last answered; undefined where it never did, or where its time has not come by this host's clock. */
-function ageNs(lastUpdateSeconds: bigint, atNs: bigint): bigint | undefined {
+export function ageNs(lastUpdateSeconds: bigint, atNs: bigint): bigint | undefined {
   const age = atNs - lastUpdateSeconds * NS_PER_SECOND;
   return lastUpdateSeconds === 0n || age < 0n || age > U64_MAX ? undefined : age;
 }

@@ -16,7 +16,7 @@ const TARGET = 'iothread';
 const MAX_AGE_MS = 10_000;
 
 /** What QEMU tells of an I/O thread, by the names that `query-iothreads` has (qapi/misc.json). */
-const STATS: readonly StatDescriptor[] = [
+export const IOTHREAD_STATS: readonly StatDescriptor[] = [
   describeStat('poll-max-ns', 'instant', NANOSECONDS),
   describeStat('poll-grow', 'instant', COUNT),
   describeStat('poll-shrink', 'instant', COUNT),
@@ -38,7 +38,7 @@ export class IothreadProvider implements OfferedProvider {
   /** None for a VM without I/O threads. @throws as {@link Monitor.execute}; QMP_REPLY_INVALID */
   async schemas(_domain: Domain, options: SchemaOptions): Promise<readonly Schema[]> {
     const told = new Set((await this.#threads.get(options)).flatMap(({ stats }) => stats.map(({ name }) => name)));
-    const stats = STATS.filter(({ name }) => told.has(name));
+    const stats = IOTHREAD_STATS.filter(({ name }) => told.has(name));
     return stats.length === 0 ? [] : [{ provider: NAME, target: TARGET, stats }];
   }
 

@@ -23,6 +23,32 @@ const MAX_AGE_MS = 10_000;
 
 const MEBIBYTES: Scale = { unit: 'bytes', base: 2, exponent: 20 };
 
+const RUN_STATE_STATS: readonly StatDescriptor[] = [
+  describeStat('state', 'instant', COUNT),
+  describeStat('reason', 'instant', COUNT),
+  describeStat('running', 'instant', BOOLEAN),
+  describeStat('since', 'instant', MICROSECONDS),
+];
+const VCPU_CURRENT = describeStat('vcpu_current', 'instant', COUNT);
+const VCPU_MAXIMUM = describeStat('vcpu_maximum', 'instant', COUNT);
+const MEMORY_CURRENT = describeStat('memory_current', 'instant', BYTES);
+const MEMORY_MAXIMUM = describeStat('memory_maximum', 'instant', BYTES);
+const DIRTY_RATE_STATS: readonly StatDescriptor[] = [
+  describeStat('dirty_rate', 'instant', MEBIBYTES),
+  describeStat('dirty_rate_start_time', 'instant', SECONDS),
+  describeStat('dirty_rate_calc_time', 'instant', SECONDS),
+];
+
+/** All that the provider may tell, whoever tells it. */
+export const STATE_STATS: readonly StatDescriptor[] = [
+  ...RUN_STATE_STATS,
+  VCPU_CURRENT,
+  VCPU_MAXIMUM,
+  MEMORY_CURRENT,
+  MEMORY_MAXIMUM,
+  ...DIRTY_RATE_STATS,
+];
+
 /** Values by the stats' names; what is undefined cannot be had. */
 type Values = Readonly<Record<string, StatValue | undefined>>;
 
@@ -56,7 +82,7 @@ export class StateProvider implements OfferedProvider {
 
   /** All that there may be: what this VM does not have is absent from its values. Asks nothing. */
   async schemas(): Promise<readonly Schema[]> {
-    return [{ provider: NAME, target: TARGET, stats: this.#facts.flatMap(({ stats }) => stats) }];
+    return [{ provider: NAME, target: TARGET, stats: STATE_STATS }];
   }
 
   /** @throws as {@link Monitor.execute}; QMP_REPLY_INVALID */
@@ -85,55 +111,43 @@ export class StateProvider implements OfferedProvider {
     const slow = { ...fixed, maxAgeMs: MAX_AGE_MS };
     return [
       {
-        stats: [
-          describeStat('state', 'instant', COUNT),
-          describeStat('reason', 'instant', COUNT),
-          describeStat('running', 'instant', BOOLEAN),
-          describeStat('since', 'instant', MICROSECONDS),
-        ],
+        stats: RUN_STATE_STATS,
         read: (options) => this.#readState(options),
       },
-      this.#fact([describeStat('vcpu_current', 'instant', COUNT)], {
+      this.#fact([VCPU_CURRENT], {
         command: 'query-cpus-fast',
         kept: slow,
         decode: (reply) => ({ vcpu_current: BigInt(decodeCpus(reply).length) }),
       }),
-      this.#fact([describeStat('vcpu_maximum', 'instant', COUNT)], {
+      this.#fact([VCPU_MAXIMUM], {
         command: 'qom-get',
         args: { path: '/machine', property: 'smp' },
         kept: fixed,
         decode: (reply) => ({ vcpu_maximum: decodeMaxCpus(reply) }),
       }),
-      this.#fact([describeStat('memory_current', 'instant', BYTES)], {
+      this.#fact([MEMORY_CURRENT], {
         command: 'query-memory-size-summary',
         kept: slow,
         decode: (reply) => ({ memory_current: decodeMemorySize(reply) }),
       }),
-      this.#fact([describeStat('memory_maximum', 'instant', BYTES)], {
+      this.#fact([MEMORY_MAXIMUM], {
         command: 'qom-get',
         args: { path: '/machine', property: 'memory' },
         kept: fixed,
         decode: (reply) => ({ memory_maximum: decodeMaxMemory(reply) }),
       }),
-      this.#fact(
-        [
-          describeStat('dirty_rate', 'instant', MEBIBYTES),
-          describeStat('dirty_rate_start_time', 'instant', SECONDS),
-          describeStat('dirty_rate_calc_time', 'instant', SECONDS),
-        ],
-        {
-          command: 'query-dirty-rate',
-          kept: slow,
-          decode: (reply) => {
-            const { mebibytes, startSeconds, calcSeconds } = decodeDirtyRate(reply);
-            return {
-              dirty_rate: mebibytes,
-              dirty_rate_start_time: startSeconds,
-              dirty_rate_calc_time: calcSeconds,
-            };
-          },
+      this.#fact(DIRTY_RATE_STATS, {
+        command: 'query-dirty-rate',
+        kept: slow,
+        decode: (reply) => {
+          const { mebibytes, startSeconds, calcSeconds } = decodeDirtyRate(reply);
+          return {
+            dirty_rate: mebibytes,
+            dirty_rate_start_time: startSeconds,
+            dirty_rate_calc_time: calcSeconds,
+          };
         },
-      ),
+      }),
     ];
   }
 
