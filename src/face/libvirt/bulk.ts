@@ -14,7 +14,7 @@ import { FILTERS, isFitting, needsState } from './filters.ts';
 import { KNOWN_GROUPS, selectGroups } from './groups/groups.ts';
 import { STATE_NEEDS } from './groups/state.ts';
 import type { Identities } from './identities.ts';
-import type { Statistics } from './statistics.ts';
+import { PATIENCE_MS, type Statistics } from './statistics.ts';
 
 /** Flags that may be given: filters, and three that say how. */
 const KNOWN_FLAGS: number =
@@ -61,7 +61,11 @@ export async function bulkStatistics(
         );
   const { needs, parameters } = selectGroups(stats);
   const unique = [...new Set(wanted)];
-  const read = await statistics.read(reader, unique, needsState(flags) ? [...needs, ...STATE_NEEDS] : needs, options);
+  const isHurried = (flags & VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT) !== 0;
+  const read = await statistics.read(reader, unique, needsState(flags) ? [...needs, ...STATE_NEEDS] : needs, {
+    ...options,
+    ...(isHurried && { patienceMs: PATIENCE_MS }),
+  });
   const records = new Map(
     read
       .filter((facts) => isFitting(facts, flags))

@@ -25,6 +25,12 @@ const MAX_AGE_MS = 10_000;
 /** What many share ends with none of them; the monitor's own limit bounds it. */
 const NEVER: CallOptions = { signal: new AbortController().signal };
 
+/** How long to wait for the disks. */
+export interface DisksOptions extends CallOptions {
+  /** In milliseconds; may be infinite: the monitor's own limit bounds it. */
+  readonly patienceMs: number;
+}
+
 /** The disks of one domain as its monitor describes them. What it told last stays good while it cannot be asked. */
 export class DomainDisks {
   readonly #monitor: MonitorRelay;
@@ -38,15 +44,15 @@ export class DomainDisks {
     this.#monitor = monitor;
   }
 
-  /** By path; waits no longer than `patienceMs`. Never rejects. */
-  async get(patienceMs: number): Promise<ReadonlyMap<string, Disk>> {
+  /** By path; waits no longer than `patienceMs`, and not when the signal fires. Never rejects. */
+  async get({ patienceMs, signal }: DisksOptions): Promise<ReadonlyMap<string, Disk>> {
     if (performance.now() - this.#askedMs >= MAX_AGE_MS) {
       this.#askedMs = performance.now();
       this.#asking = this.#ask().finally(() => {
         this.#asking = undefined;
       });
     }
-    if (this.#asking !== undefined) await atMost(patienceMs, this.#asking);
+    if (this.#asking !== undefined) await atMost(patienceMs, signal, this.#asking);
     return this.#last;
   }
 
@@ -98,13 +104,17 @@ function indexIn(nodeName: string | undefined): bigint | undefined {
   return digits === undefined ? undefined : BigInt(digits);
 }
 
-/** Resolves when the work is done, or after that long. */
-function atMost(ms: number, work: Promise<void>): Promise<void> {
+/** Resolves when the work is done, after that long, or with the signal. */
+function atMost(ms: number, signal: AbortSignal, work: Promise<void>): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    void work.finally(() => {
+    const done = (): void => {
       clearTimeout(timer);
+      signal.removeEventListener('abort', done);
       resolve();
-    });
+    };
+    const timer = Number.isFinite(ms) ? setTimeout(done, ms) : undefined;
+    signal.addEventListener('abort', done, { once: true });
+    void work.finally(done);
+    if (signal.aborted) done();
   });
 }

@@ -37,7 +37,7 @@ const DEPTH_STEPS = 1e9;
 export function blockParameters(facts: DomainFacts): Parameters {
   const disks = facts.samples('block', 'block');
   return [
-    ...uint('block.count', BigInt(disks.length)),
+    ...uint('block.count', facts.count('block', 'block')),
     ...disks.flatMap((sample, index) => diskParameters(facts, sample, `block.${index}`)),
   ];
 }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { COUNT, describeStat, NANOSECONDS, type Scale } from '../../../model/describe.ts';
+import type { Domain } from '../../../model/domain.ts';
 import type { Sample, StatValue } from '../../../model/sample.ts';
 import type { StatDescriptor } from '../../../model/stat.ts';
 import { U64_MAX } from '../../../model/u64.ts';
@@ -44,11 +45,15 @@ function sample(
   return { domain: 'web', provider, target, via: 'test', collectedAtNs: 1n, stats, ...more };
 }
 
-function factsOf(samples: readonly Sample[], disks: ReadonlyMap<string, Disk> = new Map()): DomainFacts {
-  const domain = { id: 'a', name: 'web', source: 'test:' };
-  return new DomainFacts(domain, samples, disks, (provider, target, name) =>
-    STATS[`${provider} ${target}`]?.find((stat) => stat.name === name),
-  );
+function factsOf(
+  samples: readonly Sample[],
+  disks: ReadonlyMap<string, Disk> = new Map(),
+  { failed = [], ...more }: Partial<Domain> & { readonly failed?: readonly string[] } = {},
+): DomainFacts {
+  const domain = { id: 'a', name: 'web', source: 'test:', ...more };
+  const describe = (provider: string, target: string, name: string): StatDescriptor | undefined =>
+    STATS[`${provider} ${target}`]?.find((stat) => stat.name === name);
+  return new DomainFacts(domain, samples, disks, describe, new Set(failed));
 }
 
 /** One line for each parameter, as `virsh` would show it, with its type. */
@@ -171,7 +176,12 @@ describe('groups of bulk statistics', () => {
       'net.0.tx.errs ullong 12',
       'net.0.tx.drop ullong 13',
     ]);
-    expect(lines(constants.VIR_DOMAIN_STATS_INTERFACE, factsOf([]))).toEqual(['net.count uint 0']);
+    const none = factsOf([], new Map(), { pid: 7 });
+    expect(lines(constants.VIR_DOMAIN_STATS_INTERFACE, none)).toEqual(['net.count uint 0']);
+    const refused = factsOf([], new Map(), { pid: 7, failed: ['interface interface'] });
+    for (const unknown of [refused, factsOf([])]) {
+      expect(lines(constants.VIR_DOMAIN_STATS_INTERFACE, unknown)).toEqual([]);
+    }
   });
 
   it('block: counters, sizes, averages by interval, histograms by the lower bounds of their bins', () => {

@@ -14,8 +14,10 @@ const COUNTERS: readonly (readonly [key: string, name: string])[] = ['rx', 'tx']
 /** `net.count`, and of each NIC that has a device on the host its name and counters, as the guest sees them. */
 export function netParameters(facts: DomainFacts): Parameters {
   const nics = facts.samples('interface', 'interface');
+  // Of a VM whose process is not known, nobody can tell.
+  const isKnown = nics.length > 0 || facts.domain.pid !== undefined;
   return [
-    ...uint('net.count', BigInt(nics.length)),
+    ...uint('net.count', isKnown ? facts.count('interface', 'interface') : undefined),
     ...nics.flatMap((nic, index) => [
       ...text(`net.${index}.name`, nic.device),
       ...COUNTERS.flatMap(([key, name]) => ullong(`net.${index}.${key}`, numberIn(nic, name))),
