@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { afterEach, describe, expect, it, type TestContext } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import { LibvirtFace } from '../src/face/libvirt/face.ts';
 import { Registry } from '../src/registry/registry.ts';
 import { LocalSource } from '../src/source/local/local-source.ts';
-import { startLibvirt, whyNoLibvirt } from './lab/libvirt.ts';
+import { type LibvirtLab, startLibvirt, whyNoLibvirt } from './lab/libvirt.ts';
+import { defineFour } from './lab/libvirt-four.ts';
 import { startQemu, type Vm, whyNoVm } from './lab/qemu.ts';
 import { RawQmp } from './lab/qmp.ts';
 
@@ -123,6 +124,31 @@ function agrees(key: string, value: string, low: string | undefined, high: strin
   return BigInt(low) - tolerance <= BigInt(value) && BigInt(value) <= BigInt(high) + tolerance;
 }
 
+/** Prints what libvirt says beside what we say, before and after; every key must agree, or be one that is explained. */
+function expectAgreement(
+  libvirt: ReadonlyMap<string, string>,
+  low: ReadonlyMap<string, string>,
+  high: ReadonlyMap<string, string>,
+): void {
+  const table = [...libvirt].map(([key, value]) => {
+    const explained = low.has(key) ? undefined : NOT_OURS.find(([pattern]) => pattern.test(key))?.[1];
+    const isSame = explained !== undefined || agrees(key, value, low.get(key), high.get(key));
+    const why = explained ?? (isSame ? '' : 'DIFFERS');
+    return { key, value, low: low.get(key), high: high.get(key), isSame, why };
+  });
+  const rows = table.map((row) => [row.key, row.value, row.low ?? '-', row.high ?? '-', row.why]);
+  const widths = [0, 1, 2, 3].map((column) => Math.max(9, ...rows.map((row) => row[column]?.length ?? 0)));
+  const lines = [['key', 'libvirt', 'before', 'after', ''], ...rows].map((row) =>
+    row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '),
+  );
+  console.log(lines.join('\n'));
+  expect(table.filter(({ isSame }) => !isSame)).toEqual([]);
+  expect([...low.keys()].filter((key) => !libvirt.has(key))).toEqual([]);
+  // In libvirt's order, too, of what is stable in it.
+  const stable = (keys: Iterable<string>) => [...keys].filter((key) => !/^(vm|iothread)\./.test(key) && low.has(key));
+  expect(stable(low.keys())).toEqual(stable(libvirt.keys()));
+}
+
 describe('virsh domstats', () => {
   it('says of the same paused domain what it says when it asks libvirtd', async (context) => {
     const reason = whyNoLibvirt();
@@ -138,29 +164,7 @@ describe('virsh domstats', () => {
     await sleep(1100);
     const high = await ours();
 
-    const table = [...libvirt].map(([key, value]) => {
-      const explained = low.has(key) ? undefined : NOT_OURS.find(([pattern]) => pattern.test(key))?.[1];
-      const isSame = explained !== undefined || agrees(key, value, low.get(key), high.get(key));
-      return {
-        key,
-        value,
-        low: low.get(key),
-        high: high.get(key),
-        isSame,
-        why: explained ?? (isSame ? '' : 'DIFFERS'),
-      };
-    });
-    const rows = table.map((row) => [row.key, row.value, row.low ?? '-', row.high ?? '-', row.why]);
-    const widths = [0, 1, 2, 3].map((column) => Math.max(9, ...rows.map((row) => row[column]?.length ?? 0)));
-    const lines = [['key', 'libvirt', 'before', 'after', ''], ...rows].map((row) =>
-      row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  '),
-    );
-    console.log(lines.join('\n'));
-    expect(table.filter(({ isSame }) => !isSame)).toEqual([]);
-    expect([...low.keys()].filter((key) => !libvirt.has(key))).toEqual([]);
-    // In libvirt's order, too, of what is stable in it.
-    const stable = (keys: Iterable<string>) => [...keys].filter((key) => !/^(vm|iothread)\./.test(key) && low.has(key));
-    expect(stable(low.keys())).toEqual(stable(libvirt.keys()));
+    expectAgreement(libvirt, low, high);
     expect(libvirt.size).toBeGreaterThan(50);
 
     const dumped = await served.virsh('dumpxml', domain.name);
@@ -183,6 +187,36 @@ describe('virsh domstats', () => {
       expect([command, await served.virsh(...command)]).toEqual([command, await lab.virsh(...command)]);
     }
   });
+});
+
+describe('of four domains of libvirt’s, read without libvirt', () => {
+  const whyNot = whyNoLibvirt();
+  let lab: LibvirtLab | undefined;
+  let served: Served | undefined;
+
+  beforeAll(async () => {
+    if (whyNot !== undefined) return;
+    lab = await startLibvirt();
+    const { alpha, beta, gamma } = await defineFour(lab, TAP);
+    served = await Served.start([alpha, beta, gamma].map((domain) => lab?.pidOf(domain) ?? 0));
+  });
+  afterAll(async () => {
+    await served?.[Symbol.asyncDispose]();
+    await lab?.stop();
+  });
+
+  for (const name of ['alpha', 'beta', 'gamma']) {
+    it(`virsh says of ${name}, with every layer of its disks, what it says when it asks libvirtd`, async (context) => {
+      if (lab === undefined || served === undefined) return context.skip(whyNot ?? 'there is no libvirtd');
+      const words = ['domstats', '--raw', '--backing', name];
+      await served.virsh(...words);
+      await sleep(1100);
+      const low = fieldsOf(await served.virsh(...words));
+      const libvirt = fieldsOf(await lab.virsh(...words));
+      await sleep(1100);
+      expectAgreement(libvirt, low, fieldsOf(await served.virsh(...words)));
+    });
+  }
 });
 
 describe('on a host without libvirt', () => {

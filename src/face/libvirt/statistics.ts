@@ -58,6 +58,8 @@ export class Statistics {
   /** When they were last asked for, likewise. */
   readonly #tried = new Map<string, Map<string, number>>();
   readonly #disks = new Map<string, DomainDisks>();
+  /** What was answered once, by domain. */
+  readonly #answered = new Map<string, Set<string>>();
 
   constructor(monitors: Monitors, options: StatisticsOptions = {}) {
     this.#monitors = monitors;
@@ -91,7 +93,7 @@ export class Statistics {
   /** Forgets all others. */
   retain(domains: readonly Domain[]): void {
     const kept = new Set(domains.map(({ id }) => id));
-    for (const map of [this.#descriptors, this.#tried, this.#disks]) {
+    for (const map of [this.#descriptors, this.#tried, this.#disks, this.#answered]) {
       for (const id of map.keys()) if (!kept.has(id)) map.delete(id);
     }
   }
@@ -117,8 +119,12 @@ export class Statistics {
     for (const { need, answers } of asked) {
       for (const { domain, items, errors } of answers) {
         entryOf(samples, domain.id, () => []).push(...items);
-        if (errors.length === 0 || items.length > 0 || need.provider === undefined) continue;
-        entryOf(failed, domain.id, () => new Set()).add(keyOf(need.provider, need.target));
+        if (need.provider === undefined) continue;
+        const key = keyOf(need.provider, need.target);
+        const answered = entryOf(this.#answered, domain.id, () => new Set<string>());
+        if (errors.length === 0) answered.add(key);
+        // Of one that is late the last answer counts, also where there was nothing in it.
+        else if (items.length === 0 && !answered.has(key)) entryOf(failed, domain.id, () => new Set()).add(key);
       }
     }
     return { samples, failed };
