@@ -33,8 +33,8 @@ export interface BulkContext {
 
 /**
  * The bulk statistics: a record for each domain that fits the filters, in the order of the list where there is one. A domain
- * that is listed twice has two, one that is not there has none. NOWAIT and BACKING are taken and change nothing: nobody
- * waits for a domain that hangs, and only the uppermost image of a disk is known.
+ * that is listed twice has two, one that is not there has none. With NOWAIT nobody waits for a domain that hangs and has last
+ * values; with BACKING disks have an entry for each of their images.
  * @throws LibvirtRefusal for flags that do not exist, and for groups that do not where that is to be enforced
  */
 export async function bulkStatistics(
@@ -69,7 +69,7 @@ export async function bulkStatistics(
   const records = new Map(
     read
       .filter((facts) => isFitting(facts, flags))
-      .map((facts) => [facts.domain, { domain: identities.of(facts.domain), params: parameters(facts) }]),
+      .map((facts) => [facts.domain, { domain: identities.of(facts.domain), params: parameters(facts, flags) }]),
   );
   return wanted.flatMap((domain) => records.get(domain) ?? []);
 }

@@ -223,5 +223,6 @@ function merged(needs: readonly Need[]): readonly Need[] {
 }
 
 function withoutSources(disks: ReadonlyMap<string, Disk>): ReadonlyMap<string, Disk> {
-  return new Map([...disks].map(([path, { source: _, ...disk }]) => [path, disk]));
+  const without = <T extends Pick<Disk, 'source'>>({ source: _, ...disk }: T): Omit<T, 'source'> => disk;
+  return new Map([...disks].map(([path, disk]) => [path, { ...without(disk), backing: disk.backing.map(without) }]));
 }

@@ -1,5 +1,7 @@
 import type { Sample } from '../../../model/sample.ts';
+import { VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING } from '../../../protocol/libvirt/constants.ts';
 import type { TypedParameter } from '../../../protocol/libvirt/typed-parameter.ts';
+import type { BackingDisk, Disk } from '../disks.ts';
 import { type DomainFacts, type Need, numberIn } from '../facts.ts';
 import { type Parameters, text, uint, ullong } from '../parameters.ts';
 
@@ -17,7 +19,23 @@ const COUNTERS: readonly (readonly [key: string, name: string])[] = [
   ['fl.times', 'flush_total_time_ns'],
 ];
 
-const SIZES = ['allocation', 'capacity', 'physical'];
+const SIZES = ['allocation', 'capacity', 'physical'] as const;
+
+/** Limits of the layer below: libvirt's word, QEMU's. */
+const LIMITS: readonly (readonly [key: string, name: string])[] = [
+  ['request_alignment', 'request-alignment'],
+  ['discard_max', 'max-discard'],
+  ['discard_alignment', 'discard-alignment'],
+  ['write_zeroes_max', 'max-write-zeroes'],
+  ['write_zeroes_alignment', 'write-zeroes-alignment'],
+  ['transfer_optimal', 'opt-transfer'],
+  ['transfer_max', 'max-transfer'],
+  ['transfer_hw_max', 'max-hw-transfer'],
+  ['iov_max', 'max-iov'],
+  ['iov_hw_max', 'max-hw-iov'],
+  ['memory_alignment_minimal', 'min-mem-alignment'],
+  ['memory_alignment_optimal', 'opt-mem-alignment'],
+];
 
 /** Kinds of requests: libvirt's word in latencies, its word in histograms, QEMU's. */
 const KINDS: readonly (readonly [short: string, long: string, name: string])[] = [
@@ -33,17 +51,43 @@ const TIMED = /^timed_(\d+)s_(.+)$/s;
 /** Our schema has queue depths in billionths. */
 const DEPTH_STEPS = 1e9;
 
-/** `block.count`, and of each disk name, image, counters, sizes, averages and histograms. */
-export function blockParameters(facts: DomainFacts): Parameters {
-  const disks = facts.samples('block', 'block');
+/**
+ * `block.count`, and of each disk name, image, counters, sizes, averages and histograms. With the flag BACKING each image below
+ * that of a disk follows it as one more entry, which has no counters.
+ */
+export function blockParameters(facts: DomainFacts, flags: number = 0): Parameters {
+  const isWhole = (flags & VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING) !== 0;
+  const entries = facts.samples('block', 'block').flatMap((sample): readonly Entry[] => {
+    const disk = sample.path === undefined ? undefined : facts.disks.get(sample.path);
+    const backing = isWhole ? (disk?.backing ?? []) : [];
+    return [
+      (prefix) => diskParameters(disk, sample, prefix),
+      ...backing.map(
+        (image): Entry =>
+          (prefix) =>
+            imageParameters(disk, image, prefix),
+      ),
+    ];
+  });
   return [
-    ...uint('block.count', facts.count('block', 'block')),
-    ...disks.flatMap((sample, index) => diskParameters(facts, sample, `block.${index}`)),
+    ...uint('block.count', entries.length === 0 ? facts.count('block', 'block') : BigInt(entries.length)),
+    ...entries.flatMap((entry, index) => entry(`block.${index}`)),
   ];
 }
 
-function diskParameters({ disks }: DomainFacts, sample: Sample, prefix: string): Parameters {
-  const disk = sample.path === undefined ? undefined : disks.get(sample.path);
+/** One `block.N`. */
+type Entry = (prefix: string) => Parameters;
+
+function imageParameters(disk: Disk | undefined, image: BackingDisk, prefix: string): Parameters {
+  return [
+    ...text(`${prefix}.name`, disk?.target),
+    ...text(`${prefix}.path`, image.source),
+    ...uint(`${prefix}.backingIndex`, image.backingIndex),
+    ...SIZES.flatMap((name) => ullong(`${prefix}.${name}`, image[name])),
+  ];
+}
+
+function diskParameters(disk: Disk | undefined, sample: Sample, prefix: string): Parameters {
   return [
     ...text(`${prefix}.name`, disk?.target),
     ...text(`${prefix}.path`, disk?.source),
@@ -52,6 +96,8 @@ function diskParameters({ disks }: DomainFacts, sample: Sample, prefix: string):
     ...timedParameters(sample, prefix),
     ...KINDS.flatMap(([, long, name]) => histogramParameters(sample, `${prefix}.latency_histogram.${long}.bin`, name)),
     ...SIZES.flatMap((name) => ullong(`${prefix}.${name}`, numberIn(sample, name))),
+    ...ullong(`${prefix}.threshold`, numberIn(sample, 'write_threshold')),
+    ...LIMITS.flatMap(([key, name]) => ullong(`${prefix}.limits.${key}`, numberIn(sample, `limit_${name}`))),
   ];
 }
 

@@ -120,16 +120,20 @@ export class StateProvider implements OfferedProvider {
           describeStat('dirty_rate', 'instant', MEBIBYTES),
           describeStat('dirty_rate_start_time', 'instant', SECONDS),
           describeStat('dirty_rate_calc_time', 'instant', SECONDS),
+          describeStat('dirty_rate_status', 'instant', COUNT),
+          describeStat('dirty_rate_mode', 'instant', COUNT),
         ],
         {
           command: 'query-dirty-rate',
           kept: slow,
           decode: (reply) => {
-            const { mebibytes, startSeconds, calcSeconds } = decodeDirtyRate(reply);
+            const { mebibytes, startSeconds, calcSeconds, status, mode } = decodeDirtyRate(reply);
             return {
               dirty_rate: mebibytes,
               dirty_rate_start_time: startSeconds,
               dirty_rate_calc_time: calcSeconds,
+              dirty_rate_status: status,
+              dirty_rate_mode: mode,
             };
           },
         },
