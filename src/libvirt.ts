@@ -1,11 +1,11 @@
 /**
- * `virtstat/libvirt`: libvirt's bulk domain statistics without libvirt, from a daemon on this host or another one, with the
- * names of libvirt's own bindings and no digit lost.
+ * `virtstat/libvirt`: libvirt's bulk domain statistics without libvirt, with the names of libvirt's own bindings and no digit
+ * lost: of a libvirt daemon on this host or another one, and of every other source of virtstat's.
  *
  * ```ts
- * import { LibvirtConnection, VIR_DOMAIN_STATS_BALLOON, VIR_DOMAIN_STATS_STATE } from 'virtstat/libvirt';
+ * import { openReadOnly, VIR_DOMAIN_STATS_BALLOON, VIR_DOMAIN_STATS_STATE } from 'virtstat/libvirt';
  *
- * await using connection = await LibvirtConnection.open('qemu:///system');
+ * await using connection = await openReadOnly('qemu:///system'); // or 'local:', 'virtstat+unix:/run/virtstat/varlink', …
  * for (const { domain, params } of await connection.getAllDomainStats(VIR_DOMAIN_STATS_STATE | VIR_DOMAIN_STATS_BALLOON)) {
  *   for (const { field, type, value } of params) console.log(domain.name, field, type, value);
  * }
@@ -14,7 +14,9 @@
  * @packageDocumentation
  */
 
+export { connectRegistry, type RegistryConnectionOptions } from './face/libvirt/registry-link.ts';
 export { type ErrorCode, VirtstatError } from './model/errors.ts';
+export { type OpenReadOnlyOptions, openReadOnly } from './open-read-only.ts';
 export * from './protocol/libvirt/constants.ts';
 export { type DomainReference, MAX_DOMAINS } from './protocol/libvirt/domain.ts';
 export { type DomainStatsRecord, type DomainStatsRequest, MAX_PARAMETERS } from './protocol/libvirt/domain-stats.ts';
@@ -33,6 +35,15 @@ export {
   type RemoteCallOptions,
 } from './protocol/libvirt/session.ts';
 export {
+  type CallLink,
+  DEFAULT_CALL_TIMEOUT_MS,
+  type LibvirtCallOptions,
+  LibvirtDomain,
+  type LibvirtStatsRecord,
+  type LinkCallOptions,
+  StatsConnection,
+} from './protocol/libvirt/stats-connection.ts';
+export {
   MAX_FIELD_BYTES,
   MAX_STRING_BYTES,
   type TypedParameter,
@@ -41,14 +52,7 @@ export {
 export type { XdrCodec } from './protocol/libvirt/xdr-codec.ts';
 export { XdrReader } from './protocol/libvirt/xdr-reader.ts';
 export { XdrWriter } from './protocol/libvirt/xdr-writer.ts';
-export {
-  DEFAULT_CALL_TIMEOUT_MS,
-  type LibvirtCallOptions,
-  LibvirtConnection,
-  type LibvirtConnectionOptions,
-  LibvirtDomain,
-  type LibvirtStatsRecord,
-} from './source/libvirt/connection.ts';
+export { LibvirtConnection, type LibvirtConnectionOptions } from './source/libvirt/connection.ts';
 export {
   DEFAULT_OPEN_TIMEOUT_MS,
   DEFAULT_SSH_OPEN_TIMEOUT_MS,

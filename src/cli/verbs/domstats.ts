@@ -1,11 +1,10 @@
 import { VirtstatError } from '../../model/errors.ts';
 import { formatDomStats } from '../../protocol/libvirt/domstats-text.ts';
+import type { LibvirtDomain, LibvirtStatsRecord } from '../../protocol/libvirt/stats-connection.ts';
 import { nearest } from '../../registry/check.ts';
-import { LibvirtConnection, type LibvirtDomain } from '../../source/libvirt/connection.ts';
-import { findDomain } from '../../source/libvirt/lookup.ts';
-import { isLibvirtUri } from '../../source/libvirt/uri.ts';
+import { Connections } from '../domstats-connections.ts';
 import { bitsOf, FLAG_OPTIONS, STATS_OPTIONS } from '../domstats-options.ts';
-import { EXIT, type ExitStatus } from '../exit.ts';
+import { EXIT, type ExitStatus, messageOf } from '../exit.ts';
 import { printable } from '../render/text.ts';
 import { type GlobalOptions, urisOf } from '../session.ts';
 import { openTerminal } from '../terminal.ts';
@@ -18,47 +17,45 @@ export interface DomStatsOptions extends GlobalOptions {
   readonly given: ReadonlySet<string>;
 }
 
-/** `virtstat domstats`: exactly the text of `virsh domstats`. No domain that fits is no failure, as with virsh. */
+/**
+ * `virtstat domstats`: exactly the text of `virsh domstats`, whoever is asked. No domain that fits is no failure, as with virsh.
+ * What virtstat's own sources could not read is told on the standard error, which virsh never does.
+ */
 export async function domstats(options: DomStatsOptions): Promise<ExitStatus> {
   const { domains, given, timeout } = options;
-  await using connection = new LibvirtConnection(
-    libvirtUri(urisOf(options)),
-    timeout === undefined ? {} : { callTimeoutMs: timeout, openTimeoutMs: timeout },
-  );
   const terminal = openTerminal();
+  const errors: VirtstatError[] = [];
+  await using connections = await Connections.open(urisOf(options), {
+    timeoutMs: timeout,
+    onError: (error) => void errors.push(error),
+  });
   const call = { signal: terminal.gone };
-  const [stats, flags] = [bitsOf(STATS_OPTIONS, given), bitsOf(FLAG_OPTIONS, given)];
+  const bits = { stats: bitsOf(STATS_OPTIONS, given), flags: bitsOf(FLAG_OPTIONS, given) };
   try {
     const found: LibvirtDomain[] = [];
-    for (const word of domains) found.push(await requireDomain(connection, word, call.signal));
+    for (const word of domains) found.push(await requireDomain(connections, word, call.signal));
     const records =
-      domains.length === 0
-        ? await connection.getAllDomainStats(stats, flags, call)
-        : await connection.domainListGetStats(found, stats, flags, call);
+      domains.length === 0 ? await connections.getAll(bits, call) : await connections.getOf(found, bits, call);
     const text = formatDomStats(records);
     terminal.out(terminal.isInteractive ? text.split('\n').map(printable).join('\n') : text);
-    return EXIT.done;
+    for (const message of new Set(errors.map(messageOf))) terminal.warn(message);
+    return errors.length > 0 && records.every(saysNothing) ? EXIT.failed : EXIT.done;
   } catch (error) {
     if (terminal.gone.aborted) return EXIT.done;
     throw error;
   }
 }
 
-/** The one URI that was given, where it is one of libvirt's. @throws USAGE, URI_UNSUPPORTED */
-function libvirtUri(uris: readonly string[]): string {
-  const [uri = '', ...others] = uris;
-  if (others.length > 0) throw new VirtstatError('USAGE', 'domstats reads one connection; give -c once');
-  if (isLibvirtUri(uri)) return uri;
-  const hint = 'in this version it reads libvirt connections alone, such as -c qemu:///system';
-  throw new VirtstatError('URI_UNSUPPORTED', `domstats does not read ${JSON.stringify(uri)}; ${hint}`);
+/** True for a record of a domain that could not be asked: no state, and nothing else. */
+function saysNothing({ params }: LibvirtStatsRecord): boolean {
+  return params.every(({ field, value }) => field.startsWith('state.') && value === 0);
 }
 
 /** @throws NOTHING_MATCHED with the nearest names */
-async function requireDomain(connection: LibvirtConnection, word: string, signal: AbortSignal): Promise<LibvirtDomain> {
-  const domain = await findDomain(connection, word, { signal });
+async function requireDomain(connections: Connections, word: string, signal: AbortSignal): Promise<LibvirtDomain> {
+  const domain = await connections.find(word, { signal });
   if (domain !== undefined) return domain;
-  const known = (await connection.listAllDomains(0, { signal })).map(({ name }) => name);
-  const near = nearest(word, known).join(', ');
+  const near = nearest(word, await connections.names({ signal })).join(', ');
   const hint = near === '' ? '' : `; did you mean ${near}?`;
   throw new VirtstatError('NOTHING_MATCHED', `no domain has the name, uuid or id ${JSON.stringify(word)}${hint}`);
 }

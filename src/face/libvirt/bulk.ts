@@ -15,7 +15,7 @@ import { FILTERS, isFitting, needsState } from './filters.ts';
 import { KNOWN_GROUPS, selectGroups } from './groups/groups.ts';
 import { STATE_NEEDS } from './groups/state.ts';
 import type { Identities } from './identities.ts';
-import type { Statistics } from './statistics.ts';
+import { PATIENCE_MS, type Statistics } from './statistics.ts';
 
 /** Flags that may be given: filters, and three that say how. */
 const KNOWN_FLAGS: number =
@@ -34,8 +34,8 @@ export interface BulkContext {
 
 /**
  * The bulk statistics: a record for each domain that fits the filters, in the order of the list where there is one. A domain
- * that is listed twice has two, one that is not there has none. NOWAIT and BACKING are taken and change nothing: nobody
- * waits for a domain that hangs, and only the uppermost image of a disk is known.
+ * that is listed twice has two, one that is not there has none. With NOWAIT nobody waits for a domain that hangs and has last
+ * values; with BACKING disks have an entry for each of their images.
  * @throws LibvirtRefusal for flags that do not exist, and for groups that do not where that is to be enforced
  */
 export async function bulkStatistics(
@@ -62,11 +62,15 @@ export async function bulkStatistics(
         );
   const { needs, parameters } = selectGroups(stats);
   const unique = [...new Set(wanted)];
-  const read = await statistics.read(reader, unique, needsState(flags) ? [...needs, ...STATE_NEEDS] : needs, options);
+  const isHurried = (flags & VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT) !== 0;
+  const read = await statistics.read(reader, unique, needsState(flags) ? [...needs, ...STATE_NEEDS] : needs, {
+    ...options,
+    ...(isHurried && { patienceMs: PATIENCE_MS }),
+  });
   const records = new Map(
     read
       .filter((facts) => isFitting(facts, flags))
-      .map((facts) => [facts.domain, { domain: identities.of(facts.domain), params: parameters(facts) }]),
+      .map((facts) => [facts.domain, { domain: identities.of(facts.domain), params: parameters(facts, flags) }]),
   );
   return wanted.flatMap((domain) => records.get(domain) ?? []);
 }

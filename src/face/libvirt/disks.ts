@@ -1,6 +1,7 @@
 import type { CallOptions, MonitorRelay } from '../../model/provider.ts';
 import type { JsonValue } from '../../protocol/json/json.ts';
-import { type BlockBackend, decodeBlockBackends } from '../../protocol/qmp/block-devices.ts';
+import { type BackingImage, type BlockBackend, decodeBlockBackends } from '../../protocol/qmp/block-devices.ts';
+import { type BackingNode, decodeBackingNodes } from '../../protocol/qmp/block-stats.ts';
 import { nameDisks, typeIn } from './disk-names.ts';
 
 /** A disk of a domain, in the words of libvirt's definitions. */
@@ -17,13 +18,31 @@ export interface Disk {
   /** Number of the image, where libvirt made it. */
   readonly backingIndex?: bigint;
   readonly isReadOnly: boolean;
+  /** The images below that one, the uppermost first. */
+  readonly backing: readonly BackingDisk[];
 }
+
+/** An image below another one. */
+export interface BackingDisk extends Pick<Disk, 'source' | 'format' | 'backingIndex'> {
+  /** In bytes: what the guest sees, what it takes up where it lies, how far it was written. */
+  readonly capacity?: bigint;
+  readonly physical?: bigint;
+  readonly allocation?: bigint;
+}
+
+type BackingNodes = ReadonlyMap<string, readonly BackingNode[]>;
 
 /** How long what is in the drives stays good, in milliseconds: somebody has to change it by hand. */
 const MAX_AGE_MS = 10_000;
 
 /** What many share ends with none of them; the monitor's own limit bounds it. */
 const NEVER: CallOptions = { signal: new AbortController().signal };
+
+/** How long to wait for the disks. */
+export interface DisksOptions extends CallOptions {
+  /** In milliseconds; may be infinite: the monitor's own limit bounds it. */
+  readonly patienceMs: number;
+}
 
 /** The disks of one domain as its monitor describes them. What it told last stays good while it cannot be asked. */
 export class DomainDisks {
@@ -38,25 +57,35 @@ export class DomainDisks {
     this.#monitor = monitor;
   }
 
-  /** By path; waits no longer than `patienceMs`. Never rejects. */
-  async get(patienceMs: number): Promise<ReadonlyMap<string, Disk>> {
+  /** By path; waits no longer than `patienceMs`, and not when the signal fires. Never rejects. */
+  async get({ patienceMs, signal }: DisksOptions): Promise<ReadonlyMap<string, Disk>> {
     if (performance.now() - this.#askedMs >= MAX_AGE_MS) {
       this.#askedMs = performance.now();
       this.#asking = this.#ask().finally(() => {
         this.#asking = undefined;
       });
     }
-    if (this.#asking !== undefined) await atMost(patienceMs, this.#asking);
+    if (this.#asking !== undefined) await atMost(patienceMs, signal, this.#asking);
     return this.#last;
   }
 
   async #ask(): Promise<void> {
     try {
-      const backends = decodeBlockBackends((await this.#monitor.ask('query-block', undefined, NEVER)) as JsonValue);
+      const [blocks, nodes] = await Promise.all([this.#monitor.ask('query-block', undefined, NEVER), this.#askNodes()]);
+      const backends = decodeBlockBackends(blocks as JsonValue);
       await Promise.all(backends.map(({ path }) => this.#learnType(path)));
-      this.#last = this.#describe(backends);
+      this.#last = this.#describe(backends, nodes);
     } catch {
       // Statistics of disks are of use without it, too.
+    }
+  }
+
+  /** Images below others are of use without the names of their nodes, too. */
+  async #askNodes(): Promise<BackingNodes> {
+    try {
+      return decodeBackingNodes((await this.#monitor.ask('query-blockstats', undefined, NEVER)) as JsonValue);
+    } catch {
+      return new Map();
     }
   }
 
@@ -67,7 +96,7 @@ export class DomainDisks {
     this.#types.set(path, String(type));
   }
 
-  #describe(backends: readonly BlockBackend[]): ReadonlyMap<string, Disk> {
+  #describe(backends: readonly BlockBackend[], nodes: BackingNodes): ReadonlyMap<string, Disk> {
     const paths = backends.flatMap(({ path }) => path ?? []);
     const names = nameDisks(paths.map((path) => ({ path, type: this.#types.get(path) })));
     return new Map(
@@ -81,15 +110,46 @@ export class DomainDisks {
           target,
           ...(bus !== undefined && { bus }),
           device: isFloppy ? 'floppy' : isRemovable ? 'cdrom' : 'disk',
-          ...(medium?.file.startsWith('/') && { source: medium.file }),
-          ...(medium?.format !== undefined && { format: medium.format }),
+          ...(medium !== undefined && imageOf(medium)),
           ...(backingIndex !== undefined && { backingIndex }),
           isReadOnly: medium?.isReadOnly === true,
+          backing: backingOf(medium?.backing ?? [], nodes.get(path) ?? []),
         };
         return [[path, disk] as const];
       }),
     );
   }
+}
+
+/** Of disks that no monitor describes: what they are called, told from their paths. */
+export function disksByPath(paths: readonly string[]): ReadonlyMap<string, Disk> {
+  const names = nameDisks(paths.map((path) => ({ path, type: typeIn(path) })));
+  return new Map(
+    [...names].map(([path, { target, bus }]) => [
+      path,
+      { target, ...(bus !== undefined && { bus }), device: 'disk', isReadOnly: false, backing: [] },
+    ]),
+  );
+}
+
+function imageOf({ file, format }: Pick<BackingImage, 'file' | 'format'>): Pick<Disk, 'source' | 'format'> {
+  return { ...(file.startsWith('/') && { source: file }), ...(format !== undefined && { format }) };
+}
+
+/** Both tell of the same chain; where a filter stands in between, only one of them does. */
+function backingOf(images: readonly BackingImage[], nodes: readonly BackingNode[]): readonly BackingDisk[] {
+  return images.map((image, index) => {
+    const node = nodes.length === images.length ? nodes[index] : undefined;
+    const backingIndex = indexIn(node?.nodeName);
+    const { capacity, physical } = image;
+    return {
+      ...imageOf(image),
+      ...(backingIndex !== undefined && { backingIndex }),
+      ...(capacity !== undefined && { capacity }),
+      ...(physical !== undefined && { physical }),
+      ...(node?.allocation !== undefined && { allocation: node.allocation }),
+    };
+  });
 }
 
 /** libvirt names the nodes of its images `libvirt-2-format`. */
@@ -98,13 +158,17 @@ function indexIn(nodeName: string | undefined): bigint | undefined {
   return digits === undefined ? undefined : BigInt(digits);
 }
 
-/** Resolves when the work is done, or after that long. */
-function atMost(ms: number, work: Promise<void>): Promise<void> {
+/** Resolves when the work is done, after that long, or with the signal. */
+function atMost(ms: number, signal: AbortSignal, work: Promise<void>): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    void work.finally(() => {
+    const done = (): void => {
       clearTimeout(timer);
+      signal.removeEventListener('abort', done);
       resolve();
-    });
+    };
+    const timer = Number.isFinite(ms) ? setTimeout(done, ms) : undefined;
+    signal.addEventListener('abort', done, { once: true });
+    void work.finally(done);
+    if (signal.aborted) done();
   });
 }

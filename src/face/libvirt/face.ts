@@ -35,7 +35,7 @@ export class LibvirtFace implements Face {
 
   constructor(options: LibvirtFaceOptions) {
     this.#options = options;
-    this.#statistics = new Statistics(options.monitors, options.maxAgeMs);
+    this.#statistics = new Statistics(options.monitors, { maxAgeMs: options.maxAgeMs });
   }
 
   async listen(context: FaceContext): Promise<void> {

@@ -18,6 +18,8 @@ export class DomainFacts {
   /** By the paths of their samples. */
   readonly disks: ReadonlyMap<string, Disk>;
   readonly #samples: readonly Sample[];
+  /** Targets that could not be asked about, as `PROVIDER TARGET`. */
+  readonly #failed: ReadonlySet<string>;
   readonly #describe: (provider: string, target: string, name: string) => StatDescriptor | undefined;
 
   constructor(
@@ -25,10 +27,12 @@ export class DomainFacts {
     samples: readonly Sample[],
     disks: ReadonlyMap<string, Disk> = new Map(),
     describe: (provider: string, target: string, name: string) => StatDescriptor | undefined = () => undefined,
+    failed: ReadonlySet<string> = new Set(),
   ) {
     this.domain = domain;
     this.disks = disks;
     this.#samples = samples;
+    this.#failed = failed;
     this.#describe = describe;
   }
 
@@ -40,6 +44,12 @@ export class DomainFacts {
   /** The objects of a target as one provider measures them, in its order. */
   samples(provider: string, target: string): readonly Sample[] {
     return this.#samples.filter((sample) => sample.provider === provider && sample.target === target);
+  }
+
+  /** How many objects of a target there are; undefined where that could not be asked. */
+  count(provider: string, target: string): bigint | undefined {
+    const { length } = this.samples(provider, target);
+    return length === 0 && this.#failed.has(keyOf(provider, target)) ? undefined : BigInt(length);
   }
 
   /** What a statistic is; undefined where no schema says so. */
@@ -71,6 +81,11 @@ export class DomainFacts {
     const [has, wants] = [ratio(Number(stat.base ?? 1), stat.exponent), ratio(base, exponent)];
     return (value * has.up * wants.down) / (has.down * wants.up);
   }
+}
+
+/** One word for what a provider measures of a target. */
+export function keyOf(provider: string, target: string): string {
+  return `${provider} ${target}`;
 }
 
 /** No statistic of ours counts in smaller or larger steps. */

@@ -1,16 +1,31 @@
 import type { Domain } from '../../model/domain.ts';
+import type { StatsFilter } from '../../model/filter.ts';
 import type { CallOptions, MonitorRelay } from '../../model/provider.ts';
 import type { Sample } from '../../model/sample.ts';
 import type { StatDescriptor } from '../../model/stat.ts';
 import type { Reader } from '../face.ts';
 import { type Disk, DomainDisks } from './disks.ts';
-import { DomainFacts, type Need } from './facts.ts';
+import { DomainFacts, keyOf, type Need } from './facts.ts';
 
 /** How old values may be, in milliseconds: many who ask cost what one costs. */
 export const DEFAULT_MAX_AGE_MS = 1000;
 
 /** How long a domain that has last values is waited for, in milliseconds: one that hangs must not keep the others waiting. */
 export const PATIENCE_MS = 100;
+
+/** How readings are bounded. */
+export interface StatisticsOptions {
+  /** How old values may be, in milliseconds; {@link DEFAULT_MAX_AGE_MS} if absent. */
+  readonly maxAgeMs?: number | undefined;
+  /** How long a domain that has last values is waited for, in milliseconds; {@link PATIENCE_MS} if absent, to its deadline if infinite. */
+  readonly patienceMs?: number;
+}
+
+/** One reading. */
+export interface ReadingOptions extends CallOptions {
+  /** As that of {@link StatisticsOptions}, which it replaces. */
+  readonly patienceMs?: number;
+}
 
 /** Who knows the monitors of domains: the registry. */
 export interface Monitors {
@@ -24,21 +39,32 @@ const DESCRIBED: ReadonlySet<string> = new Set(['kvm', 'process']);
 /** How long a schema that could not be had is not asked for again, in milliseconds. */
 const RETRY_MS = 10_000;
 
+/** What was read, by domain. */
+interface Measured {
+  readonly samples: ReadonlyMap<string, readonly Sample[]>;
+  /** What could not be asked, as {@link keyOf} has it. */
+  readonly failed: ReadonlyMap<string, ReadonlySet<string>>;
+}
+
 type Descriptors = ReadonlyMap<string, StatDescriptor>;
 
 /** What all clients share: what statistics of a domain are, and what its disks are called. */
 export class Statistics {
   readonly #monitors: Monitors;
   readonly #maxAgeMs: number;
+  readonly #patienceMs: number;
   /** By domain, then by provider and target; they stay the same while the VM lives. */
   readonly #descriptors = new Map<string, Map<string, Descriptors>>();
   /** When they were last asked for, likewise. */
   readonly #tried = new Map<string, Map<string, number>>();
   readonly #disks = new Map<string, DomainDisks>();
+  /** What was answered once, by domain. */
+  readonly #answered = new Map<string, Set<string>>();
 
-  constructor(monitors: Monitors, maxAgeMs: number = DEFAULT_MAX_AGE_MS) {
+  constructor(monitors: Monitors, options: StatisticsOptions = {}) {
     this.#monitors = monitors;
-    this.#maxAgeMs = maxAgeMs;
+    this.#maxAgeMs = options.maxAgeMs ?? DEFAULT_MAX_AGE_MS;
+    this.#patienceMs = options.patienceMs ?? PATIENCE_MS;
   }
 
   /** Facts of domains, in their order, as far as the reader may have them. @throws what ends the wait */
@@ -46,26 +72,28 @@ export class Statistics {
     reader: Reader,
     domains: readonly Domain[],
     needs: readonly Need[],
-    options: CallOptions,
+    { signal, patienceMs = this.#patienceMs }: ReadingOptions,
   ): Promise<readonly DomainFacts[]> {
+    const options = { signal, patienceMs };
     const wantsDisks = needs.some(({ target }) => target === 'block');
-    const [samples, disks] = await Promise.all([
+    const [{ samples, failed }, disks] = await Promise.all([
       this.#samples(reader, domains, needs, options),
       wantsDisks ? this.#disksOf(reader, domains, options) : new Map<string, ReadonlyMap<string, Disk>>(),
     ]);
     await this.#learn(reader, samples, options);
     return domains.map((domain) => {
       const known = this.#descriptors.get(domain.id);
-      return new DomainFacts(domain, samples.get(domain.id) ?? [], disks.get(domain.id), (provider, target, name) =>
-        known?.get(keyOf(provider, target))?.get(name),
-      );
+      const describe = (provider: string, target: string, name: string): StatDescriptor | undefined =>
+        known?.get(keyOf(provider, target))?.get(name);
+      const { id } = domain;
+      return new DomainFacts(domain, samples.get(id) ?? [], disks.get(id), describe, failed.get(id));
     });
   }
 
   /** Forgets all others. */
   retain(domains: readonly Domain[]): void {
     const kept = new Set(domains.map(({ id }) => id));
-    for (const map of [this.#descriptors, this.#tried, this.#disks]) {
+    for (const map of [this.#descriptors, this.#tried, this.#disks, this.#answered]) {
       for (const id of map.keys()) if (!kept.has(id)) map.delete(id);
     }
   }
@@ -75,29 +103,31 @@ export class Statistics {
     reader: Reader,
     domains: readonly Domain[],
     needs: readonly Need[],
-    { signal }: CallOptions,
-  ): Promise<ReadonlyMap<string, readonly Sample[]>> {
+    { signal, patienceMs }: Required<ReadingOptions>,
+  ): Promise<Measured> {
     const options = {
       domains: domains.map(({ id }) => id),
       maxAgeMs: this.#maxAgeMs,
-      patienceMs: PATIENCE_MS,
+      ...(Number.isFinite(patienceMs) && { patienceMs }),
       signal,
     };
-    const answers = await Promise.all(
-      merged(needs).map(({ provider, target, names }) =>
-        reader.query(
-          { target, ...(provider !== undefined && { providers: [{ provider, ...(names && { names }) }] }) },
-          options,
-        ),
-      ),
-    );
     const samples = new Map<string, Sample[]>();
-    for (const { domain, items } of answers.flat()) {
-      const known = samples.get(domain.id);
-      if (known === undefined) samples.set(domain.id, [...items]);
-      else known.push(...items);
+    const failed = new Map<string, Set<string>>();
+    const asked = await Promise.all(
+      merged(needs).map(async (need) => ({ need, answers: await reader.query(filterOf(need), options) })),
+    );
+    for (const { need, answers } of asked) {
+      for (const { domain, items, errors } of answers) {
+        entryOf(samples, domain.id, () => []).push(...items);
+        if (need.provider === undefined) continue;
+        const key = keyOf(need.provider, need.target);
+        const answered = entryOf(this.#answered, domain.id, () => new Set<string>());
+        if (errors.length === 0) answered.add(key);
+        // Of one that is late the last answer counts, also where there was nothing in it.
+        else if (items.length === 0 && !answered.has(key)) entryOf(failed, domain.id, () => new Set()).add(key);
+      }
     }
-    return samples;
+    return { samples, failed };
   }
 
   /** Schemas of what was measured and is not known yet. One that is late is known next time. */
@@ -110,9 +140,8 @@ export class Statistics {
     for (const [id, items] of samples) {
       for (const { provider, target } of items) {
         if (!DESCRIBED.has(provider) || !this.#isMissing(id, keyOf(provider, target))) continue;
-        const ids = missing.get(target);
-        if (ids === undefined) missing.set(target, [id]);
-        else if (ids.at(-1) !== id) ids.push(id);
+        const ids = entryOf(missing, target, () => []);
+        if (ids.at(-1) !== id) ids.push(id);
       }
     }
     if (missing.size === 0) return;
@@ -127,8 +156,7 @@ export class Statistics {
   /** What could not be learnt is not asked for again at once. */
   #isMissing(id: string, key: string): boolean {
     if (this.#descriptors.get(id)?.has(key)) return false;
-    const tried = this.#tried.get(id) ?? new Map<string, number>();
-    this.#tried.set(id, tried);
+    const tried = entryOf(this.#tried, id, () => new Map<string, number>());
     const triedMs = tried.get(key);
     if (triedMs !== undefined && performance.now() - triedMs < RETRY_MS) return false;
     tried.set(key, performance.now());
@@ -136,8 +164,7 @@ export class Statistics {
   }
 
   #keep(id: string, key: string, stats: readonly StatDescriptor[]): void {
-    let known = this.#descriptors.get(id);
-    if (known === undefined) this.#descriptors.set(id, (known = new Map()));
+    const known = entryOf(this.#descriptors, id, () => new Map<string, Descriptors>());
     known.set(key, new Map(stats.map((stat) => [stat.name, stat])));
   }
 
@@ -145,12 +172,12 @@ export class Statistics {
   async #disksOf(
     reader: Reader,
     domains: readonly Domain[],
-    options: CallOptions,
+    options: Required<ReadingOptions>,
   ): Promise<ReadonlyMap<string, ReadonlyMap<string, Disk>>> {
     const described = await Promise.all(
       domains.map(async (domain) => {
         const disks = await this.#diskBook(domain, options);
-        const all = (await disks?.get(PATIENCE_MS)) ?? NO_DISKS;
+        const all = (await disks?.get(options)) ?? NO_DISKS;
         return [domain.id, reader.readsAllOf(domain) ? all : withoutSources(all)] as const;
       }),
     );
@@ -170,6 +197,19 @@ export class Statistics {
 
 const NO_DISKS: ReadonlyMap<string, Disk> = new Map();
 
+function filterOf({ provider, target, names }: Need): StatsFilter {
+  return { target, ...(provider !== undefined && { providers: [{ provider, ...(names && { names }) }] }) };
+}
+
+/** What a map has by a key, made where there was nothing. */
+function entryOf<T>(map: Map<string, T>, key: string, make: () => T): T {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
+}
+
 /** One need for each provider and target, with all names that any of them has; without names where one wants everything. */
 function merged(needs: readonly Need[]): readonly Need[] {
   const byKey = Map.groupBy(needs, ({ provider, target }) => JSON.stringify([provider, target]));
@@ -183,9 +223,6 @@ function merged(needs: readonly Need[]): readonly Need[] {
 }
 
 function withoutSources(disks: ReadonlyMap<string, Disk>): ReadonlyMap<string, Disk> {
-  return new Map([...disks].map(([path, { source: _, ...disk }]) => [path, disk]));
-}
-
-function keyOf(provider: string, target: string): string {
-  return `${provider} ${target}`;
+  const without = <T extends Pick<Disk, 'source'>>({ source: _, ...disk }: T): Omit<T, 'source'> => disk;
+  return new Map([...disks].map(([path, disk]) => [path, { ...without(disk), backing: disk.backing.map(without) }]));
 }

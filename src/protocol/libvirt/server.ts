@@ -60,6 +60,13 @@ export interface LibvirtService {
   refusal(procedure: number): LibvirtRefusal | undefined;
 }
 
+/** What a service does for the procedure of this number. @throws LibvirtRefusal where it is not served */
+export function findServed(service: LibvirtService, number: number): ServedProcedure {
+  const found = service.procedures.get(number);
+  if (found !== undefined) return found;
+  throw service.refusal(number) ?? rpcError(`unknown procedure: ${number}`);
+}
+
 /** What a {@link LibvirtServer} needs from outside. */
 export interface LibvirtServerOptions {
   readonly service: LibvirtService;
@@ -208,17 +215,12 @@ export class LibvirtServer {
     const own = this.#own.get(number);
     if (own !== undefined) return own;
     const { service } = this.#options;
-    const found = service.procedures.get(number);
-    const known = found === undefined ? service.refusal(number) : undefined;
-    if (found === undefined && known === undefined) {
-      this.#options.onUnknown?.(number);
-      throw rpcError(`unknown procedure: ${number}`);
-    }
-    if (!this.#isOpen) {
+    const isKnown = service.procedures.has(number) || service.refusal(number) !== undefined;
+    if (!isKnown) this.#options.onUnknown?.(number);
+    else if (!this.#isOpen) {
       throw new LibvirtRefusal(VIR_ERR_INTERNAL_ERROR, VIR_FROM_RPC, 'hypervisor connection not open');
     }
-    if (found === undefined) throw known;
-    return found;
+    return findServed(service, number);
   }
 
   /** What a session answers by itself. */

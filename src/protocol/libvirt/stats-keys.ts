@@ -43,7 +43,23 @@ export const BLOCK_COUNTER_KEYS: readonly KeyName[] = [
 ];
 
 /** `block.N.KEY` of images, with the same name here. */
-export const BLOCK_SIZE_KEYS: readonly string[] = ['allocation', 'capacity', 'physical'];
+export const BLOCK_SIZE_KEYS = ['allocation', 'capacity', 'physical'] as const;
+
+/** `block.N.limits.KEY`, limits of the layer below: libvirt's word, QEMU's. */
+export const BLOCK_LIMIT_KEYS: readonly KeyName[] = [
+  ['request_alignment', 'request-alignment'],
+  ['discard_max', 'max-discard'],
+  ['discard_alignment', 'discard-alignment'],
+  ['write_zeroes_max', 'max-write-zeroes'],
+  ['write_zeroes_alignment', 'write-zeroes-alignment'],
+  ['transfer_optimal', 'opt-transfer'],
+  ['transfer_max', 'max-transfer'],
+  ['transfer_hw_max', 'max-hw-transfer'],
+  ['iov_max', 'max-iov'],
+  ['iov_hw_max', 'max-hw-iov'],
+  ['memory_alignment_minimal', 'min-mem-alignment'],
+  ['memory_alignment_optimal', 'opt-mem-alignment'],
+];
 
 /** Kinds of requests: libvirt's word in averages, its word in histograms, QEMU's. */
 export const BLOCK_REQUESTS: readonly (readonly [short: string, long: string, name: string])[] = [

@@ -54,6 +54,24 @@ function isOf({ controllers }: CgroupMount, controller: string): boolean {
   return controller === '' ? controllers.length === 0 : controllers.includes(controller);
 }
 
+/**
+ * The controllers, named as in {@link cgroupFolders}, whose group of the process is one that libvirt made for a VM and nothing
+ * else: the figures of others may be those of whatever else was started beside it.
+ */
+export function vmControllers(cgroup: string): ReadonlySet<string> {
+  const controllers = cgroup.split('\n').flatMap((line) => {
+    const [, names, path = ''] = /^\d+:([^:]*):(\/.*)$/.exec(line) ?? [];
+    return names !== undefined && VM_GROUP.test(path) ? names.split(',') : [];
+  });
+  return new Set(controllers);
+}
+
+/**
+ * `/machine.slice/machine-qemu\x2d1\x2dweb.scope` of systemd's, `/machine/qemu-1-web.libvirt-qemu` without it, and what libvirt
+ * makes below them for threads.
+ */
+const VM_GROUP = /\/(machine-qemu[^/]+\.scope(\/libvirt)?|[^/]+\.libvirt-qemu)(\/(emulator|vcpu\d+|iothread\d+))?$/;
+
 /** libvirt puts the threads of a VM into groups of their own, below the VM's. */
 function groupOfVm(path: string): string {
   return path.replace(/\/(emulator|vcpu\d+|iothread\d+)$/, '').replace(/\/libvirt$/, '');

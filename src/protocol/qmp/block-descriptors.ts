@@ -10,13 +10,15 @@ import type { StatDescriptor, StatType } from '../../model/stat.ts';
  * | name                              | type       | unit                    |
  * | --------------------------------- | ---------- | ----------------------- |
  * | `wr_highest_offset`, `allocation` | peak       | bytes                   |
- * | `capacity`, `physical`            | instant    | bytes                   |
+ * | `capacity`, `physical`, `write_threshold` | instant | bytes              |
  * | any, a boolean                    | instant    | boolean                 |
  * | any, a list of bins               | histogram  | bounds in nanoseconds   |
  * | the boundaries of one             | instant    | nanoseconds             |
  * | `timed_…_queue_depth`             | instant    | none, 10^-9             |
  * | `timed_…_ns`                      | instant    | nanoseconds             |
  * | `timed_…`                         | instant    | none                    |
+ * | `limit_…-iov`                     | instant    | none                    |
+ * | `limit_…`                         | instant    | bytes                   |
  * | `…_operations`, `…_merged`        | cumulative | none                    |
  * | `…_bytes`                         | cumulative | bytes                   |
  * | `…_total_time_ns`                 | cumulative | nanoseconds             |
@@ -42,6 +44,11 @@ export const PHYSICAL = 'physical';
 /** How far the protocol layer of the image was written, in bytes. */
 export const ALLOCATION = 'allocation';
 
+/** How far may be written until QEMU sends an event, in bytes. */
+export const WRITE_THRESHOLD = 'write_threshold';
+/** What stands before QEMU's name for a limit of the protocol layer. */
+export const LIMIT = 'limit_';
+
 /** QEMU tells the depth of queues as doubles: how many steps of ours one request is: over an hour few are in it. */
 export const QUEUE_DEPTH_STEPS = 1_000_000_000;
 const QUEUE_DEPTH: Scale = { base: 10, exponent: -9 };
@@ -62,6 +69,7 @@ const FIXED: ReadonlyMap<string, StatDescriptor> = new Map(
     describeStat(CAPACITY, 'instant', BYTES),
     describeStat(PHYSICAL, 'instant', BYTES),
     describeStat(ALLOCATION, 'peak', BYTES),
+    describeStat(WRITE_THRESHOLD, 'instant', BYTES),
   ].map((stat) => [stat.name, stat]),
 );
 
@@ -71,6 +79,8 @@ const CONVENTIONS: readonly Convention[] = [
   [/^timed_.*_queue_depth$/, 'instant', QUEUE_DEPTH],
   [/^timed_.*_ns$/, 'instant', NANOSECONDS],
   [/^timed_/, 'instant', COUNT],
+  [/^limit_.*-iov$/, 'instant', COUNT],
+  [/^limit_/, 'instant', BYTES],
   [/_(operations|merged)$/, 'cumulative', COUNT],
   [/_bytes$/, 'cumulative', BYTES],
   [/_total_time_ns$/, 'cumulative', NANOSECONDS],
@@ -90,7 +100,7 @@ const COUNTERS = [
   ...['idle_time_ns', 'wr_highest_offset', 'account_invalid', 'account_failed'],
 ];
 
-const IMAGE = [CAPACITY, PHYSICAL, ALLOCATION];
+const IMAGE = [CAPACITY, PHYSICAL, ALLOCATION, WRITE_THRESHOLD];
 
 const AVERAGES = REQUESTS.flatMap((kind) => [
   ...['min', 'avg', 'max'].map((which) => `${which}_${kind}_latency_ns`),
@@ -111,6 +121,7 @@ function placeOf(name: string): Place {
   if (seconds !== undefined) return [2, Number(seconds), rankOf(average), average];
   const histogram = isBoundariesName(name) ? name.slice(0, name.lastIndexOf('_')) : name;
   if (histogram.endsWith('_histogram')) return [3, 0, rankOf(histogram), name];
+  if (name.startsWith(LIMIT)) return [1, 0, IMAGE.length, name];
   const image = IMAGE.indexOf(name);
   return image < 0 ? [0, 0, rankOf(name), name] : [1, 0, image, name];
 }

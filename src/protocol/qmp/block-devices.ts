@@ -1,5 +1,7 @@
 import type { JsonObject, JsonValue } from '../json/json.ts';
-import { asArray, asObject, invalidReply } from './shape.ts';
+import { type BlockImage, sizesOf } from './block-nodes.ts';
+import { devicePath } from './block-path.ts';
+import { asArray, asObject, invalidReply, objectOf, textOf } from './shape.ts';
 
 /** A block device of a VM and what is in it, as `query-block` tells (qapi/block-core.json, `BlockInfo`). */
 export interface BlockBackend {
@@ -20,7 +22,20 @@ export interface BlockMedium {
   /** `qcow2`, `raw`, …; absent where QEMU does not tell. */
   readonly format?: string;
   readonly isReadOnly: boolean;
+  /** The images below it, of which each lacks what the one above has of its own; the uppermost first. */
+  readonly backing: readonly BackingImage[];
 }
+
+/** An image below another one. */
+export interface BackingImage extends BlockImage {
+  /** The file, in QEMU's words. */
+  readonly file: string;
+  /** `qcow2`, `raw`, …; absent where QEMU does not tell. */
+  readonly format?: string;
+}
+
+/** Most images of one chain: QEMU itself takes fewer. */
+export const MAX_BACKING_IMAGES = 1024;
 
 /** Most devices of one reply: more than a machine has places for. */
 export const MAX_BLOCK_BACKENDS = 16_384;
@@ -33,7 +48,7 @@ export function decodeBlockBackends(reply: JsonValue): readonly BlockBackend[] {
   }
   return items.map((json, index) => {
     const item = asObject(json, `query-block[${index}]`);
-    const path = pathOf(item);
+    const path = devicePath(item);
     const medium = mediumOf(item['inserted']);
     return {
       ...(path !== undefined && { path }),
@@ -44,24 +59,27 @@ export function decodeBlockBackends(reply: JsonValue): readonly BlockBackend[] {
 }
 
 function mediumOf(inserted: JsonValue | undefined): BlockMedium | undefined {
-  if (typeof inserted !== 'object' || inserted === null || Array.isArray(inserted)) return undefined;
-  const [file, nodeName, format] = ['file', 'node-name', 'drv'].map((name) => textOf((inserted as JsonObject)[name]));
+  const medium = objectOf(inserted);
+  if (medium === undefined) return undefined;
+  const [file, nodeName, format] = ['file', 'node-name', 'drv'].map((name) => textOf(medium[name]));
   return {
     file: file ?? '',
     ...(nodeName !== undefined && { nodeName }),
     ...(format !== undefined && { format }),
-    isReadOnly: (inserted as JsonObject)['ro'] === true,
+    isReadOnly: medium['ro'] === true,
+    backing: backingOf(objectOf(medium['image'])),
   };
 }
 
-/** QEMU gives an id where the device has one, and puts such devices into one place. */
-function pathOf(item: JsonObject): string | undefined {
-  const qdev = textOf(item['qdev']);
-  if (qdev !== undefined) return qdev.startsWith('/') ? qdev : `/machine/peripheral/${qdev}`;
-  return textOf(item['device']);
-}
-
-/** QEMU says `""` where there is none. */
-function textOf(value: JsonValue | undefined): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined;
+/** @throws QMP_REPLY_INVALID for a chain without end */
+function backingOf(image: JsonObject | undefined): readonly BackingImage[] {
+  const images: BackingImage[] = [];
+  for (let next = objectOf(image?.['backing-image']); next !== undefined; next = objectOf(next['backing-image'])) {
+    if (images.length === MAX_BACKING_IMAGES) {
+      throw invalidReply('query-block', `a chain of at most ${MAX_BACKING_IMAGES} images`);
+    }
+    const format = textOf(next['format']);
+    images.push({ file: textOf(next['filename']) ?? '', ...(format !== undefined && { format }), ...sizesOf(next) });
+  }
+  return images;
 }

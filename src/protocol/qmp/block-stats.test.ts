@@ -4,8 +4,9 @@ import { describe, expect, it } from 'vitest';
 import type { StatEntry, StatValue } from '../../model/sample.ts';
 import { type JsonInput, type JsonValue, parseJson, stringifyJson } from '../json/json.ts';
 import { blockOrder, describeBlockStat } from './block-descriptors.ts';
-import { decodeBlockNodes, MAX_BLOCK_NODES } from './block-nodes.ts';
-import { decodeBlockStats, MAX_BLOCK_DEVICES, MAX_BLOCK_STATS } from './block-stats.ts';
+import { decodeBlockBackends, MAX_BACKING_IMAGES } from './block-devices.ts';
+import { decodeBlockNodes, MAX_BLOCK_NODES, MAX_NODE_LIMITS } from './block-nodes.ts';
+import { decodeBackingNodes, decodeBlockStats, MAX_BLOCK_DEVICES, MAX_BLOCK_STATS } from './block-stats.ts';
 
 const fixture = new URL('../../../test/fixtures/qmp/block.json', import.meta.url);
 const captured = parseJson(readFileSync(fixture, 'utf8')) as Record<string, Record<string, JsonValue>>;
@@ -219,10 +220,77 @@ describe('images', () => {
     expect(decodeBlockNodes(node({ 'virtual-size': -5, 'actual-size': 2n ** 64n })).get('n')).toEqual({});
   });
 
+  it('have a threshold where one is wanted, and the limits that QEMU tells', () => {
+    const of = (more: Record<string, JsonInput>, image: JsonInput = {}) =>
+      decodeBlockNodes([{ 'node-name': 'n', image, ...more }] as JsonValue).get('n');
+    expect(of({ write_threshold: 4096 })).toEqual({ writeThreshold: 4096n });
+    expect(of({ write_threshold: 0 })).toEqual({});
+    const limits = { 'max-iov': 1024, 'max-transfer': -1, later: 'x' };
+    expect(of({}, { limits })).toEqual({ limits: [{ name: 'max-iov', value: 1024n }] });
+    const many = (count: number) => ({
+      limits: Object.fromEntries(Array.from({ length: count }, (_, n) => [`l${n}`, n])),
+    });
+    expect(of({}, many(MAX_NODE_LIMITS))?.limits).toHaveLength(MAX_NODE_LIMITS);
+    expect(() => of({}, many(MAX_NODE_LIMITS + 1))).toThrow('query-named-block-nodes[0]');
+  });
+
   it.each([node('x'), node({}, 7), Array(MAX_BLOCK_NODES + 1).fill(null) as JsonValue, 'x'])(
     'are refused where the reply is something else',
     (reply) => {
       expect(() => decodeBlockNodes(reply)).toThrow('query-named-block-nodes');
     },
   );
+});
+
+describe('images below others', () => {
+  const chain = (depth: number): JsonValue => {
+    let node: JsonValue = {};
+    for (let level = depth; level > 0; level--) {
+      const parent = { 'node-name': `file${level}`, stats: { wr_highest_offset: level } };
+      node = { 'node-name': `node${level}`, parent, stats: {}, ...(level < depth && { backing: node }) };
+    }
+    return [{ qdev: 'd1', 'node-name': 'top', stats: {}, ...(depth > 0 && { backing: node }) }];
+  };
+  const images = (depth: number): JsonValue => {
+    let image: JsonValue = {};
+    for (let level = depth; level >= 0; level--) {
+      const own = { filename: `/${level}`, format: 'qcow2', 'virtual-size': 9, 'actual-size': level };
+      image = { ...own, ...(level < depth && { 'backing-image': image }) };
+    }
+    return [{ qdev: 'd1', inserted: { file: '/0', drv: 'qcow2', image } }];
+  };
+
+  it('are told by both questions, the uppermost first', () => {
+    expect(decodeBackingNodes(chain(2)).get('/machine/peripheral/d1')).toEqual([
+      { nodeName: 'node1', allocation: 1n },
+      { nodeName: 'node2', allocation: 2n },
+    ]);
+    expect(decodeBackingNodes(chain(0)).get('/machine/peripheral/d1')).toEqual([]);
+    expect(decodeBlockBackends(images(2))[0]?.medium?.backing).toEqual([
+      { file: '/1', format: 'qcow2', capacity: 9n, physical: 1n },
+      { file: '/2', format: 'qcow2', capacity: 9n, physical: 2n },
+    ]);
+    expect(decodeBlockBackends(images(0))[0]?.medium?.backing).toEqual([]);
+    expect(decodeBlockBackends([{ qdev: 'd1', inserted: { file: '/0' } }])[0]?.medium?.backing).toEqual([]);
+  });
+
+  it('are at most so many', () => {
+    expect(decodeBackingNodes(chain(MAX_BACKING_IMAGES)).size).toBe(1);
+    expect(() => decodeBackingNodes(chain(MAX_BACKING_IMAGES + 1))).toThrow('query-blockstats');
+    expect(decodeBlockBackends(images(MAX_BACKING_IMAGES))[0]?.medium?.backing).toHaveLength(MAX_BACKING_IMAGES);
+    expect(() => decodeBlockBackends(images(MAX_BACKING_IMAGES + 1))).toThrow('query-block');
+    expect(() => decodeBackingNodes(Array(MAX_BLOCK_DEVICES + 1).fill({}) as JsonValue)).toThrow('query-blockstats');
+  });
+
+  it('of what QEMU captured are those of its disk', () => {
+    const file = new URL('../../../test/fixtures/qmp/qemu11.1-alpha.json', import.meta.url);
+    const alpha = parseJson(readFileSync(file, 'utf8')) as Record<string, { return: JsonValue }>;
+    const reply = alpha['query-blockstats']?.return as JsonValue;
+    const chains = [...decodeBackingNodes(reply).values()].map((nodes) => nodes.map(({ nodeName }) => nodeName));
+    expect(chains).toContainEqual(['libvirt-3-format', 'libvirt-4-storage']);
+    const [disk] = decodeBlockStats(reply);
+    const nodes = decodeBlockNodes(alpha['query-named-block-nodes-flat']?.return as JsonValue);
+    const names = nodes.get(disk?.storageName ?? '')?.limits?.map(({ name }) => name);
+    expect(names?.toSorted()).toEqual(['max-iov', 'min-mem-alignment', 'opt-mem-alignment', 'request-alignment']);
+  });
 });

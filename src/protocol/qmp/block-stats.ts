@@ -3,8 +3,10 @@ import type { StatEntry } from '../../model/sample.ts';
 import { U64_MAX } from '../../model/u64.ts';
 import type { JsonObject, JsonValue } from '../json/json.ts';
 import { ALLOCATION, isQueueDepth, QUEUE_DEPTH_STEPS, timedName } from './block-descriptors.ts';
+import { MAX_BACKING_IMAGES } from './block-devices.ts';
+import { devicePath } from './block-path.ts';
 import { counterOf } from './counters.ts';
-import { asArray, asObject, invalidReply } from './shape.ts';
+import { asArray, asObject, invalidReply, objectOf, textOf } from './shape.ts';
 
 /**
  * Replies of `query-blockstats` (qapi/block-core.json, `BlockStats`):
@@ -25,6 +27,8 @@ export interface BlockDevice {
   readonly path: string;
   /** The uppermost node of its image; absent for a drive without a medium. */
   readonly nodeName?: string;
+  /** The node of its protocol layer: a file, a block device, a connection; absent like {@link nodeName}. */
+  readonly storageName?: string;
   /** In no order, each name once. */
   readonly stats: readonly StatEntry[];
 }
@@ -48,24 +52,23 @@ export function decodeBlockStats(reply: JsonValue): readonly BlockDevice[] {
     const path = pathOf(device);
     if (path === undefined || devices.has(path)) continue;
     const nodeName = textOf(device['node-name']);
+    const storageName = textOf(storageOf(device)['node-name']);
     const told = [...statsOf(asObject(device['stats'], `${where}.stats`)), ...allocationOf(device)];
     // Should QEMU have a name of ours one day, the last one counts: ours.
     const stats = [...new Map(told.map((stat) => [stat.name, stat])).values()];
     if (stats.length > MAX_BLOCK_STATS) throw invalidReply(where, `a device of at most ${MAX_BLOCK_STATS} statistics`);
-    devices.set(path, { path, ...(nodeName !== undefined && { nodeName }), stats });
+    devices.set(path, {
+      path,
+      ...(nodeName !== undefined && { nodeName }),
+      ...(storageName !== undefined && { storageName }),
+      stats,
+    });
   }
   return [...devices.values()];
 }
 
 function pathOf(device: JsonObject): string | undefined {
-  const qdev = textOf(device['qdev']);
-  if (qdev !== undefined) return qdev.startsWith('/') ? qdev : `/machine/peripheral/${qdev}`;
-  return textOf(device['device']) ?? textOf(device['node-name']);
-}
-
-/** QEMU says `""` where there is none. */
-function textOf(value: JsonValue | undefined): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined;
+  return devicePath(device) ?? textOf(device['node-name']);
 }
 
 function statsOf(stats: JsonObject): readonly StatEntry[] {
@@ -123,14 +126,51 @@ function countersIn(value: JsonValue | undefined): readonly bigint[] | undefined
   return counters.length === value.length ? counters : undefined;
 }
 
-/** How far the protocol layer was written: the last of the parents, or the node itself where it is that layer. */
+/** How far the protocol layer was written. */
 function allocationOf(device: JsonObject): readonly StatEntry[] {
   if (textOf(device['node-name']) === undefined) return [];
-  let layer = device;
-  for (let parent = objectOf(layer['parent']); parent !== undefined; parent = objectOf(layer['parent'])) layer = parent;
-  return entryOf(ALLOCATION, counterOf(objectOf(layer['stats'])?.['wr_highest_offset']));
+  return entryOf(ALLOCATION, counterOf(objectOf(storageOf(device)['stats'])?.['wr_highest_offset']));
 }
 
-function objectOf(value: JsonValue | undefined): JsonObject | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
+/** The protocol layer of an image: the last of the parents, or the node itself where it is that layer. */
+function storageOf(node: JsonObject): JsonObject {
+  let layer = node;
+  for (let parent = objectOf(layer['parent']); parent !== undefined; parent = objectOf(layer['parent'])) layer = parent;
+  return layer;
+}
+
+/** An image below another one, in the statistics of a device. */
+export interface BackingNode {
+  /** The uppermost node of this image. */
+  readonly nodeName?: string;
+  /** How far its protocol layer was written, in bytes. */
+  readonly allocation?: bigint;
+}
+
+/** The images below those of the devices, the uppermost first, by the devices' paths. @throws QMP_REPLY_INVALID */
+export function decodeBackingNodes(reply: JsonValue): ReadonlyMap<string, readonly BackingNode[]> {
+  const items = asArray(reply, 'query-blockstats');
+  if (items.length > MAX_BLOCK_DEVICES) {
+    throw invalidReply('query-blockstats', `a list of at most ${MAX_BLOCK_DEVICES} devices`);
+  }
+  return new Map(
+    items.flatMap((json, index) => {
+      const device = asObject(json, `query-blockstats[${index}]`);
+      const path = pathOf(device);
+      return path === undefined ? [] : [[path, backingOf(device)] as const];
+    }),
+  );
+}
+
+function backingOf(device: JsonObject): readonly BackingNode[] {
+  const nodes: BackingNode[] = [];
+  for (let next = objectOf(device['backing']); next !== undefined; next = objectOf(next['backing'])) {
+    if (nodes.length === MAX_BACKING_IMAGES) {
+      throw invalidReply('query-blockstats', `a chain of at most ${MAX_BACKING_IMAGES} images`);
+    }
+    const nodeName = textOf(next['node-name']);
+    const allocation = counterOf(objectOf(storageOf(next)['stats'])?.['wr_highest_offset']);
+    nodes.push({ ...(nodeName !== undefined && { nodeName }), ...(allocation !== undefined && { allocation }) });
+  }
+  return nodes;
 }

@@ -24,15 +24,20 @@ describe('the size of a machine', () => {
 });
 
 describe('a dirty rate', () => {
-  it('is there once it was measured', () => {
+  it('is there once it was measured, and before that how far it is', () => {
     const numbers = { 'start-time': 3, 'calc-time': 2, 'dirty-rate': 7 };
-    expect(decodeDirtyRate({ status: 'measured', ...numbers })).toEqual({
-      mebibytes: 7n,
-      startSeconds: 3n,
-      calcSeconds: 2n,
+    const begun = { startSeconds: 3n, calcSeconds: 2n };
+    expect(decodeDirtyRate({ status: 'measured', mode: 'page-sampling', ...numbers })).toEqual({
+      ...begun,
+      ...{ status: 2n, mode: 0n, mebibytes: 7n },
     });
-    for (const status of ['unstarted', 'measuring']) expect(decodeDirtyRate({ status, ...numbers })).toEqual({});
-    expect(decodeDirtyRate({ status: 'measured', 'dirty-rate': -1 })).toEqual({});
+    expect(decodeDirtyRate({ status: 'measuring', mode: 'dirty-bitmap', ...numbers })).toEqual({
+      ...begun,
+      ...{ status: 1n, mode: 2n },
+    });
+    expect(decodeDirtyRate({ status: 'unstarted', mode: 'dirty-ring', ...numbers })).toEqual({ status: 0n, mode: 1n });
+    expect(decodeDirtyRate({ status: 'measured', 'dirty-rate': -1 })).toEqual({ status: 2n });
+    expect(decodeDirtyRate({ status: 'paused', mode: 'by-hand' })).toEqual({});
     expect(() => decodeDirtyRate({})).toThrow('query-dirty-rate.status');
   });
 });

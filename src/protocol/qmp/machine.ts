@@ -1,7 +1,7 @@
 import { U64_MAX } from '../../model/u64.ts';
 import type { JsonValue } from '../json/json.ts';
 import { counterOf } from './counters.ts';
-import { asObject, asString } from './shape.ts';
+import { asObject, asString, textOf } from './shape.ts';
 
 /** Replies that tell how large a machine is, and how fast its memory changes. What is no counter is absent. */
 
@@ -24,26 +24,40 @@ export function decodeMaxMemory(reply: JsonValue): bigint | undefined {
   return counterOf(memory['max-size']) ?? counterOf(memory['size']);
 }
 
+/** How far a measurement of how fast the guest changes its memory is, by libvirt's numbers (virDomainDirtyRateStatus). */
+const DIRTY_RATE_STATUSES = ['unstarted', 'measuring', 'measured'];
+
+/** How it is measured, in QEMU's order (qapi/migration.json, `DirtyRateMeasureMode`). */
+export const DIRTY_RATE_MODES: readonly string[] = ['page-sampling', 'dirty-ring', 'dirty-bitmap'];
+
 /** The last measurement of how fast the guest changes its memory. */
 export interface DirtyRate {
-  /** MiB in each second. */
+  /** 0 nobody has started one, 1 it is under way, 2 it is done; absent for a word of later versions. */
+  readonly status?: bigint;
+  /** Index in {@link DIRTY_RATE_MODES}; absent from QEMUs before 6.1. */
+  readonly mode?: bigint;
+  /** MiB in each second; only when it is done. */
   readonly mebibytes?: bigint;
-  /** When it began, in seconds of QEMU's clock, the host's monotonic one. */
+  /** When it began, in seconds of QEMU's clock, the host's monotonic one; only when it has begun. */
   readonly startSeconds?: bigint;
-  /** How long it took, in seconds. */
+  /** How long it takes, in seconds; likewise. */
   readonly calcSeconds?: bigint;
 }
 
-/** What `query-dirty-rate` tells; empty unless something was measured. @throws QMP_REPLY_INVALID */
+/** What `query-dirty-rate` tells. @throws QMP_REPLY_INVALID */
 export function decodeDirtyRate(reply: JsonValue): DirtyRate {
   const rate = asObject(reply, 'query-dirty-rate');
-  if (asString(rate['status'], 'query-dirty-rate.status') !== 'measured') return {};
+  const word = asString(rate['status'], 'query-dirty-rate.status');
+  const [status, mode] = [DIRTY_RATE_STATUSES.indexOf(word), DIRTY_RATE_MODES.indexOf(textOf(rate['mode']) ?? '')];
   const [mebibytes, startSeconds, calcSeconds] = ['dirty-rate', 'start-time', 'calc-time'].map((name) =>
     counterOf(rate[name]),
   );
+  const hasBegun = word !== 'unstarted';
   return {
-    ...(mebibytes !== undefined && { mebibytes }),
-    ...(startSeconds !== undefined && { startSeconds }),
-    ...(calcSeconds !== undefined && { calcSeconds }),
+    ...(status >= 0 && { status: BigInt(status) }),
+    ...(mode >= 0 && { mode: BigInt(mode) }),
+    ...(word === 'measured' && mebibytes !== undefined && { mebibytes }),
+    ...(hasBegun && startSeconds !== undefined && { startSeconds }),
+    ...(hasBegun && calcSeconds !== undefined && { calcSeconds }),
   };
 }

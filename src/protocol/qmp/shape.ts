@@ -40,3 +40,13 @@ export function asSmallInteger(value: JsonValue | undefined, where: string): num
   if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw invalidReply(where, 'a small integer');
   return value;
 }
+
+/** An object; undefined where it is none. */
+export function objectOf(value: JsonValue | undefined): JsonObject | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : undefined;
+}
+
+/** A text; undefined where there is none: QEMU says `""` then. */
+export function textOf(value: JsonValue | undefined): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}

@@ -1,65 +1,11 @@
-import { VIR_ERR_INVALID_ARG, VIR_FROM_DOM } from '../../protocol/libvirt/constants.ts';
-import type { DomainReference } from '../../protocol/libvirt/domain.ts';
-import type { DomainStatsRecord } from '../../protocol/libvirt/domain-stats.ts';
-import { LibvirtError, remoteError } from '../../protocol/libvirt/error.ts';
-import type { Procedure } from '../../protocol/libvirt/procedure.ts';
-import {
-  CONNECT_GET_ALL_DOMAIN_STATS,
-  CONNECT_GET_HOSTNAME,
-  CONNECT_GET_LIB_VERSION,
-  CONNECT_GET_TYPE,
-  CONNECT_GET_URI,
-  CONNECT_GET_VERSION,
-  CONNECT_LIST_ALL_DOMAINS,
-  DOMAIN_LOOKUP_BY_ID,
-  DOMAIN_LOOKUP_BY_NAME,
-  DOMAIN_LOOKUP_BY_UUID,
-} from '../../protocol/libvirt/procedures.ts';
+import { StatsConnection } from '../../protocol/libvirt/stats-connection.ts';
 import { LibvirtLink, type LibvirtLinkOptions } from './link.ts';
-
-/**
- * How long a call may take, in milliseconds. libvirt waits up to 30 s for a domain that another job holds, and answers then
- * without what it could not get; a shorter limit would get nothing at all.
- */
-export const DEFAULT_CALL_TIMEOUT_MS = 40_000;
 
 /** Bounds and choices of a {@link LibvirtConnection}. */
 export interface LibvirtConnectionOptions extends LibvirtLinkOptions {
   /** {@link DEFAULT_CALL_TIMEOUT_MS} if absent. */
   readonly callTimeoutMs?: number;
 }
-
-/** What bounds one call. */
-export interface LibvirtCallOptions {
-  /** Ends the wait; the daemon goes on with the call. */
-  readonly signal?: AbortSignal;
-  /** In milliseconds, 1 to 2^31-1; the connection's own if absent. */
-  readonly timeoutMs?: number;
-}
-
-/** A domain of one connection. */
-export class LibvirtDomain implements DomainReference {
-  readonly name: string;
-  readonly uuid: string;
-  readonly id: number;
-  readonly #connection: LibvirtConnection;
-
-  /** Domains come from a connection: looked up, listed, or in a record. */
-  constructor(connection: LibvirtConnection, { name, uuid, id }: DomainReference) {
-    this.name = name;
-    this.uuid = uuid;
-    this.id = id;
-    this.#connection = connection;
-  }
-
-  /** Whether it came from this connection. */
-  isOf(connection: LibvirtConnection): boolean {
-    return this.#connection === connection;
-  }
-}
-
-/** The statistics of one domain: typed parameters in libvirt's order. */
-export type LibvirtStatsRecord = DomainStatsRecord<LibvirtDomain>;
 
 const FOREVER: AbortSignal = new AbortController().signal;
 
@@ -70,16 +16,14 @@ const FOREVER: AbortSignal = new AbortController().signal;
  * At most five calls are sent at once; up to 64 wait for their turn. A call whose wait ended keeps its place until the daemon
  * answers, so that a domain that hangs costs a daemon no more than those five workers.
  */
-export class LibvirtConnection implements AsyncDisposable {
-  readonly uri: string;
+export class LibvirtConnection extends StatsConnection {
   readonly #link: LibvirtLink;
-  readonly #callTimeoutMs: number;
 
   /** Connects to nothing yet. @throws URI_INVALID, URI_UNSUPPORTED; see docs/sources.md for the forms */
   constructor(uri: string, options: LibvirtConnectionOptions = {}) {
-    this.uri = uri;
-    this.#link = new LibvirtLink(uri, options);
-    this.#callTimeoutMs = options.callTimeoutMs ?? DEFAULT_CALL_TIMEOUT_MS;
+    const link = new LibvirtLink(uri, options);
+    super(uri, link, options.callTimeoutMs);
+    this.#link = link;
   }
 
   /**
@@ -88,7 +32,7 @@ export class LibvirtConnection implements AsyncDisposable {
    */
   static async open(
     uri: string,
-    options: LibvirtConnectionOptions & Pick<LibvirtCallOptions, 'signal'> = {},
+    options: LibvirtConnectionOptions & { readonly signal?: AbortSignal } = {},
   ): Promise<LibvirtConnection> {
     const connection = new LibvirtConnection(uri, options);
     try {
@@ -99,120 +43,4 @@ export class LibvirtConnection implements AsyncDisposable {
       throw error;
     }
   }
-
-  /**
-   * Calls any procedure of the table.
-   * @throws LIBVIRT_CALL_FAILED as a {@link LibvirtError}; TIMEOUT, CANCELLED, CLOSED, CONNECTION_LOST, QUEUE_FULL, USAGE;
-   * LIBVIRT_MESSAGE_INVALID, FRAME_TOO_LARGE for a broken reply; what {@link open} raises
-   */
-  call<A, R>(procedure: Procedure<A, R>, args: A, options: LibvirtCallOptions = {}): Promise<R> {
-    const { signal = FOREVER, timeoutMs = this.#callTimeoutMs } = options;
-    return this.#link.call(procedure, args, { signal, timeoutMs });
-  }
-
-  /**
-   * Statistics of all domains that fit the flags, in no particular order.
-   * @param stats groups, VIR_DOMAIN_STATS_* or-ed; 0: all that are supported
-   * @param flags VIR_CONNECT_GET_ALL_DOMAINS_STATS_* or-ed
-   * @throws as {@link call}
-   */
-  async getAllDomainStats(
-    stats = 0,
-    flags = 0,
-    options: LibvirtCallOptions = {},
-  ): Promise<readonly LibvirtStatsRecord[]> {
-    return this.#stats([], stats, flags, options);
-  }
-
-  /**
-   * Statistics of these domains, in their order; one that is gone has none.
-   * @throws as {@link call}; LIBVIRT_CALL_FAILED with code 8 for an empty list or a domain of another connection, before
-   * anything is sent
-   */
-  async domainListGetStats(
-    domains: readonly LibvirtDomain[],
-    stats = 0,
-    flags = 0,
-    options: LibvirtCallOptions = {},
-  ): Promise<readonly LibvirtStatsRecord[]> {
-    if (domains.length === 0) throw invalidArgument('the list must have at least one domain');
-    if (!domains.every((domain) => domain.isOf(this))) throw invalidArgument('all domains must be of this connection');
-    return this.#stats(domains, stats, flags, options);
-  }
-
-  /** The running domain of an id. @throws as {@link call}; LIBVIRT_CALL_FAILED with code 42 where there is none */
-  async lookupByID(id: number, options?: LibvirtCallOptions): Promise<LibvirtDomain> {
-    return new LibvirtDomain(this, await this.call(DOMAIN_LOOKUP_BY_ID, id, options));
-  }
-
-  /** The domain of a name. @throws as {@link lookupByID} */
-  async lookupByName(name: string, options?: LibvirtCallOptions): Promise<LibvirtDomain> {
-    return new LibvirtDomain(this, await this.call(DOMAIN_LOOKUP_BY_NAME, name, options));
-  }
-
-  /** The domain of a uuid, 32 hexadecimal digits with or without dashes. @throws as {@link lookupByID} */
-  async lookupByUUIDString(uuid: string, options?: LibvirtCallOptions): Promise<LibvirtDomain> {
-    return new LibvirtDomain(this, await this.call(DOMAIN_LOOKUP_BY_UUID, uuid, options));
-  }
-
-  /** All domains, or those that fit the filters in the low bits of VIR_CONNECT_GET_ALL_DOMAINS_STATS_*. @throws as {@link call} */
-  async listAllDomains(flags = 0, options?: LibvirtCallOptions): Promise<readonly LibvirtDomain[]> {
-    const { domains } = await this.call(CONNECT_LIST_ALL_DOMAINS, { needResults: 1, flags }, options);
-    return domains.map((domain) => new LibvirtDomain(this, domain));
-  }
-
-  /** Name of the driver: `QEMU`. @throws as {@link call} */
-  getType(options?: LibvirtCallOptions): Promise<string> {
-    return this.call(CONNECT_GET_TYPE, undefined, options);
-  }
-
-  /** Version of the hypervisor: 7002022 is 7.2.22. @throws as {@link call} */
-  async getVersion(options?: LibvirtCallOptions): Promise<number> {
-    return Number(await this.call(CONNECT_GET_VERSION, undefined, options));
-  }
-
-  /** Version of libvirt in the same form. @throws as {@link call} */
-  async getLibVersion(options?: LibvirtCallOptions): Promise<number> {
-    return Number(await this.call(CONNECT_GET_LIB_VERSION, undefined, options));
-  }
-
-  /** Name of the daemon's host. @throws as {@link call} */
-  getHostname(options?: LibvirtCallOptions): Promise<string> {
-    return this.call(CONNECT_GET_HOSTNAME, undefined, options);
-  }
-
-  /** URI of the driver: `qemu:///system`. @throws as {@link call} */
-  getURI(options?: LibvirtCallOptions): Promise<string> {
-    return this.call(CONNECT_GET_URI, undefined, options);
-  }
-
-  /** Ends the connection for good; calls under way and later ones fail with CLOSED. Harmless when repeated. */
-  close(): Promise<void> {
-    return this.#link.close();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.close();
-  }
-
-  async #stats(
-    domains: readonly LibvirtDomain[],
-    stats: number,
-    flags: number,
-    options: LibvirtCallOptions,
-  ): Promise<readonly LibvirtStatsRecord[]> {
-    const request = { domains, stats: unsigned(stats), flags: unsigned(flags) };
-    const records = await this.call(CONNECT_GET_ALL_DOMAIN_STATS, request, options);
-    return records.map(({ domain, params }) => ({ domain: new LibvirtDomain(this, domain), params }));
-  }
-}
-
-/** Bits that were or-ed are a signed number here, and an unsigned one for libvirt. */
-function unsigned(bits: number): number {
-  return (bits | 0) === bits ? bits >>> 0 : bits;
-}
-
-function invalidArgument(why: string): LibvirtError {
-  const error = remoteError(VIR_ERR_INVALID_ARG, VIR_FROM_DOM, `invalid argument: ${why}`);
-  return new LibvirtError('domainListGetStats', error);
 }

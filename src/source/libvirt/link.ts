@@ -6,6 +6,7 @@ import { openDriver } from '../../protocol/libvirt/opening.ts';
 import type { Procedure } from '../../protocol/libvirt/procedure.ts';
 import type { SaslCredentials } from '../../protocol/libvirt/sasl-mechanism.ts';
 import { LibvirtSession } from '../../protocol/libvirt/session.ts';
+import type { CallLink, LinkCallOptions } from '../../protocol/libvirt/stats-connection.ts';
 import { TlsGreeting } from './tls-greeting.ts';
 import { openTransport } from './transport.ts';
 import { type LibvirtUri, parseLibvirtUri } from './uri.ts';
@@ -27,19 +28,13 @@ export interface LibvirtLinkOptions {
   readonly credentials?: Partial<SaslCredentials> & Pick<SaslCredentials, 'password'>;
 }
 
-/** How long one call may take. */
-export interface LinkCallOptions extends CallOptions {
-  /** In milliseconds. */
-  readonly timeoutMs: number;
-}
-
 interface Connected {
   readonly session: LibvirtSession;
   readonly stream: ByteStream;
 }
 
 /** A connection to a libvirt daemon that is made with the first call, and anew with the first call after it was lost. */
-export class LibvirtLink {
+export class LibvirtLink implements CallLink {
   readonly uri: string;
   readonly #target: LibvirtUri;
   readonly #options: LibvirtLinkOptions;

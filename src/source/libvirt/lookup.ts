@@ -1,6 +1,6 @@
 import { VIR_ERR_NO_DOMAIN } from '../../protocol/libvirt/constants.ts';
 import { LibvirtError } from '../../protocol/libvirt/error.ts';
-import type { LibvirtCallOptions, LibvirtConnection, LibvirtDomain } from './connection.ts';
+import type { LibvirtCallOptions, LibvirtDomain, StatsConnection } from '../../protocol/libvirt/stats-connection.ts';
 
 const MAX_ID = 2 ** 31 - 1;
 
@@ -10,7 +10,7 @@ const MAX_ID = 2 ** 31 - 1;
  * @throws what a lookup raises, but for a domain that is not there
  */
 export async function findDomain(
-  connection: LibvirtConnection,
+  connection: StatsConnection,
   word: string,
   options: LibvirtCallOptions = {},
 ): Promise<LibvirtDomain | undefined> {

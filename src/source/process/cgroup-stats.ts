@@ -1,4 +1,4 @@
-import { BYTES, COUNT, describeStat, MICROSECONDS, NANOSECONDS, type Scale } from '../../model/describe.ts';
+import { BOOLEAN, BYTES, COUNT, describeStat, MICROSECONDS, NANOSECONDS, type Scale } from '../../model/describe.ts';
 import type { StatDescriptor } from '../../model/stat.ts';
 import { lines } from '../../protocol/proc/lines.ts';
 import { words } from '../../protocol/proc/words.ts';
@@ -11,6 +11,12 @@ export interface CgroupSheet extends Sheet {
 
 const time = (name: string, scale: Scale): StatDescriptor => describeStat(`cgroup_${name}`, 'cumulative', scale);
 const count = (name: string): StatDescriptor => describeStat(`cgroup_${name}`, 'cumulative', COUNT);
+
+/** True where the group of the CPU times is one that libvirt made for the VM, and nothing else is in it. */
+export const CGROUP_OWN: StatDescriptor = describeStat('cgroup_own', 'instant', BOOLEAN);
+
+/** What tells which group that is. */
+export const CGROUP_CPU_TIME = 'cgroup_cpu_time';
 
 /** A file that holds one number. */
 function single(file: string, stat: StatDescriptor): Sheet {

@@ -312,6 +312,7 @@ describe('the control group', () => {
       cgroup_memory_pressure_full: 1n,
       cgroup_io_pressure_some: 6n,
       cgroup_io_pressure_full: 1n,
+      cgroup_own: false,
     });
     expect(await scaleOf('cgroup_cpu_time')).toEqual([-6]);
   });
@@ -328,9 +329,20 @@ describe('the control group', () => {
       cgroup_nr_throttled: 1n,
       cgroup_throttled_time: 77n,
       cgroup_memory: 8192n,
+      cgroup_own: false,
     });
     expect(await scaleOf('cgroup_cpu_time')).toEqual([-9]);
     expect(await scaleOf('cgroup_user_time')).toEqual([-2]);
+  });
+
+  it.each([
+    ['/machine.slice/machine-qemu\\x2d1\\x2dweb.scope', '/libvirt/emulator'],
+    ['/machine/qemu-1-web.libvirt-qemu', '/emulator'],
+  ])('is the VM’s own where libvirt made it: %s', async (group, below) => {
+    mount(V2);
+    addTwo(group);
+    write(`${PID}/cgroup`, `0::${group}${below}\n`);
+    expect(await ofGroup()).toMatchObject({ cgroup_cpu_time: 10n, cgroup_own: true });
   });
 
   it('of both versions tells each statistic once', async () => {

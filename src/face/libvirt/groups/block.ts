@@ -1,6 +1,13 @@
 import type { Sample } from '../../../model/sample.ts';
-import { BLOCK_COUNTER_KEYS, BLOCK_REQUESTS, BLOCK_SIZE_KEYS } from '../../../protocol/libvirt/stats-keys.ts';
+import { VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING } from '../../../protocol/libvirt/constants.ts';
+import {
+  BLOCK_COUNTER_KEYS,
+  BLOCK_LIMIT_KEYS,
+  BLOCK_REQUESTS,
+  BLOCK_SIZE_KEYS,
+} from '../../../protocol/libvirt/stats-keys.ts';
 import type { TypedParameter } from '../../../protocol/libvirt/typed-parameter.ts';
+import type { BackingDisk, Disk } from '../disks.ts';
 import { type DomainFacts, type Need, numberIn } from '../facts.ts';
 import { type Parameters, text, uint, ullong } from '../parameters.ts';
 
@@ -13,17 +20,43 @@ const TIMED = /^timed_(\d+)s_(.+)$/s;
 /** Our schema has queue depths in billionths. */
 const DEPTH_STEPS = 1e9;
 
-/** `block.count`, and of each disk name, image, counters, sizes, averages and histograms. */
-export function blockParameters(facts: DomainFacts): Parameters {
-  const disks = facts.samples('block', 'block');
+/**
+ * `block.count`, and of each disk name, image, counters, sizes, averages and histograms. With the flag BACKING each image below
+ * that of a disk follows it as one more entry, which has no counters.
+ */
+export function blockParameters(facts: DomainFacts, flags: number = 0): Parameters {
+  const isWhole = (flags & VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING) !== 0;
+  const entries = facts.samples('block', 'block').flatMap((sample): readonly Entry[] => {
+    const disk = sample.path === undefined ? undefined : facts.disks.get(sample.path);
+    const backing = isWhole ? (disk?.backing ?? []) : [];
+    return [
+      (prefix) => diskParameters(disk, sample, prefix),
+      ...backing.map(
+        (image): Entry =>
+          (prefix) =>
+            imageParameters(disk, image, prefix),
+      ),
+    ];
+  });
   return [
-    ...uint('block.count', BigInt(disks.length)),
-    ...disks.flatMap((sample, index) => diskParameters(facts, sample, `block.${index}`)),
+    ...uint('block.count', entries.length === 0 ? facts.count('block', 'block') : BigInt(entries.length)),
+    ...entries.flatMap((entry, index) => entry(`block.${index}`)),
   ];
 }
 
-function diskParameters({ disks }: DomainFacts, sample: Sample, prefix: string): Parameters {
-  const disk = sample.path === undefined ? undefined : disks.get(sample.path);
+/** One `block.N`. */
+type Entry = (prefix: string) => Parameters;
+
+function imageParameters(disk: Disk | undefined, image: BackingDisk, prefix: string): Parameters {
+  return [
+    ...text(`${prefix}.name`, disk?.target),
+    ...text(`${prefix}.path`, image.source),
+    ...uint(`${prefix}.backingIndex`, image.backingIndex),
+    ...BLOCK_SIZE_KEYS.flatMap((name) => ullong(`${prefix}.${name}`, image[name])),
+  ];
+}
+
+function diskParameters(disk: Disk | undefined, sample: Sample, prefix: string): Parameters {
   return [
     ...text(`${prefix}.name`, disk?.target ?? plainName(sample.path)),
     ...text(`${prefix}.path`, disk?.source),
@@ -34,6 +67,8 @@ function diskParameters({ disks }: DomainFacts, sample: Sample, prefix: string):
       histogramParameters(sample, `${prefix}.latency_histogram.${long}.bin`, name),
     ),
     ...BLOCK_SIZE_KEYS.flatMap((name) => ullong(`${prefix}.${name}`, numberIn(sample, name))),
+    ...ullong(`${prefix}.threshold`, numberIn(sample, 'write_threshold')),
+    ...BLOCK_LIMIT_KEYS.flatMap(([key, name]) => ullong(`${prefix}.limits.${key}`, numberIn(sample, `limit_${name}`))),
   ];
 }
 

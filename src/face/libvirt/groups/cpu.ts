@@ -10,7 +10,10 @@ export const CPU_NEEDS: readonly Need[] = [
   { provider: 'kvm', target: 'vcpu' },
 ];
 
-/** `cpu.time`, `cpu.user`, `cpu.system`, `cpu.haltpoll.*.time`, in nanoseconds. */
+/**
+ * `cpu.time`, `cpu.user`, `cpu.system`, `cpu.haltpoll.*.time`, in nanoseconds. As in libvirt the times are those of the control
+ * group that libvirt made for the VM, where it did, else those of the process.
+ */
 export function cpuParameters(facts: DomainFacts): Parameters {
   const vcpus = facts.samples('kvm', 'vcpu');
   const sum = (name: string): bigint | undefined => {
@@ -18,15 +21,24 @@ export function cpuParameters(facts: DomainFacts): Parameters {
     return numbers.length === 0 ? undefined : numbers.reduce((total, number) => total + number);
   };
   return [
-    ...ullong('cpu.time', cpuTimeNs(facts)),
-    ...ullong('cpu.user', timeNs(facts, 'user_time')),
-    ...ullong('cpu.system', timeNs(facts, 'system_time')),
+    ...ullong('cpu.time', groupNs(facts, 'cpu_time') ?? cpuTimeNs(facts)),
+    ...['user', 'system'].flatMap((way) =>
+      ullong(`cpu.${way}`, groupNs(facts, `${way}_time`) ?? timeNs(facts, `${way}_time`)),
+    ),
     ...ullong('cpu.haltpoll.success.time', sum(HALT_POLL.success)),
     ...ullong('cpu.haltpoll.fail.time', sum(HALT_POLL.fail)),
   ];
 }
 
-/** CPU time of the whole VM, in nanoseconds. */
+/** A time of the control group, in nanoseconds; undefined where it is not the VM's own. */
+function groupNs(facts: DomainFacts, name: string): bigint | undefined {
+  const isOwn = facts
+    .samples('process', 'vm')
+    .some(({ stats }) => stats.some((stat) => stat.name === 'cgroup_own' && stat.value === true));
+  return isOwn ? facts.numberIn('process', `cgroup_${name}`, 10, -9) : undefined;
+}
+
+/** CPU time of the process, in nanoseconds. */
 export function cpuTimeNs(facts: DomainFacts): bigint | undefined {
   return facts.number('process', 'cpu_time') ?? facts.numberIn('process', 'cgroup_cpu_time', 10, -9);
 }

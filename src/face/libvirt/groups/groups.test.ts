@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { COUNT, describeStat, NANOSECONDS, type Scale } from '../../../model/describe.ts';
+import { COUNT, describeStat, MICROSECONDS, NANOSECONDS, type Scale } from '../../../model/describe.ts';
+import type { Domain } from '../../../model/domain.ts';
 import type { Sample, StatValue } from '../../../model/sample.ts';
 import type { StatDescriptor } from '../../../model/stat.ts';
 import { U64_MAX } from '../../../model/u64.ts';
@@ -19,6 +20,8 @@ const STATS: Readonly<Record<string, readonly StatDescriptor[]>> = {
     describeStat('user_time', 'cumulative', TICKS),
     describeStat('system_time', 'cumulative', TICKS),
     describeStat('rss', 'instant', { unit: 'bytes', base: 2, exponent: 10 }),
+    describeStat('cgroup_cpu_time', 'cumulative', MICROSECONDS),
+    describeStat('cgroup_system_time', 'cumulative', TICKS),
   ],
   'process vcpu': [describeStat('user_time', 'cumulative', TICKS), describeStat('system_time', 'cumulative', TICKS)],
   'kvm vcpu': [
@@ -44,17 +47,21 @@ function sample(
   return { domain: 'web', provider, target, via: 'test', collectedAtNs: 1n, stats, ...more };
 }
 
-function factsOf(samples: readonly Sample[], disks: ReadonlyMap<string, Disk> = new Map()): DomainFacts {
-  const domain = { id: 'a', name: 'web', source: 'test:' };
-  return new DomainFacts(domain, samples, disks, (provider, target, name) =>
-    STATS[`${provider} ${target}`]?.find((stat) => stat.name === name),
-  );
+function factsOf(
+  samples: readonly Sample[],
+  disks: ReadonlyMap<string, Disk> = new Map(),
+  { failed = [], ...more }: Partial<Domain> & { readonly failed?: readonly string[] } = {},
+): DomainFacts {
+  const domain = { id: 'a', name: 'web', source: 'test:', ...more };
+  const describe = (provider: string, target: string, name: string): StatDescriptor | undefined =>
+    STATS[`${provider} ${target}`]?.find((stat) => stat.name === name);
+  return new DomainFacts(domain, samples, disks, describe, new Set(failed));
 }
 
 /** One line for each parameter, as `virsh` would show it, with its type. */
-function lines(bits: number, facts: DomainFacts): readonly string[] {
+function lines(bits: number, facts: DomainFacts, flags?: number): readonly string[] {
   return selectGroups(bits)
-    .parameters(facts)
+    .parameters(facts, flags)
     .map(({ field, type, value }) => `${field} ${type} ${value}`);
 }
 
@@ -82,6 +89,14 @@ describe('groups of bulk statistics', () => {
       'cpu.haltpoll.fail.time ullong 1',
     ]);
     expect(lines(constants.VIR_DOMAIN_STATS_CPU_TOTAL, factsOf([]))).toEqual([]);
+  });
+
+  it('cpu: times of the control group, where libvirt made it for the VM', () => {
+    const values = { cpu_time: 7n, user_time: 1n, system_time: 1n, cgroup_cpu_time: 9n, cgroup_system_time: 5n };
+    const of = (isOwn: boolean) =>
+      lines(constants.VIR_DOMAIN_STATS_CPU_TOTAL, factsOf([sample('process', 'vm', { ...values, cgroup_own: isOwn })]));
+    expect(of(true)).toEqual(['cpu.time ullong 9000', 'cpu.user ullong 10000000', 'cpu.system ullong 50000000']);
+    expect(of(false)).toEqual(['cpu.time ullong 7', 'cpu.user ullong 10000000', 'cpu.system ullong 10000000']);
   });
 
   it('balloon: KiB, in libvirt’s order, and only what is known', () => {
@@ -171,11 +186,34 @@ describe('groups of bulk statistics', () => {
       'net.0.tx.errs ullong 12',
       'net.0.tx.drop ullong 13',
     ]);
-    expect(lines(constants.VIR_DOMAIN_STATS_INTERFACE, factsOf([]))).toEqual(['net.count uint 0']);
+    const named = ['/machine/peripheral/net1', '/machine/peripheral/net3'].map((path, index) =>
+      sample('interface', 'interface', { rx_bytes: 5n }, { path, device: `tap${index}` }),
+    );
+    expect(lines(constants.VIR_DOMAIN_STATS_INTERFACE, factsOf(named))).toEqual([
+      'net.count uint 4',
+      ...['net.1.name string tap0', 'net.1.rx.bytes ullong 5', 'net.3.name string tap1', 'net.3.rx.bytes ullong 5'],
+    ]);
+    const other = sample('interface', 'interface', {}, { path: '/machine/unattached/device[3]', device: 'tap9' });
+    expect(lines(constants.VIR_DOMAIN_STATS_INTERFACE, factsOf([...named, other])).at(-1)).toBe(
+      'net.2.name string tap9',
+    );
+    const none = factsOf([], new Map(), { pid: 7 });
+    expect(lines(constants.VIR_DOMAIN_STATS_INTERFACE, none)).toEqual(['net.count uint 0']);
+    const refused = factsOf([], new Map(), { pid: 7, failed: ['interface interface'] });
+    for (const unknown of [refused, factsOf([])]) {
+      expect(lines(constants.VIR_DOMAIN_STATS_INTERFACE, unknown)).toEqual([]);
+    }
   });
 
   it('block: counters, sizes, averages by interval, histograms by the lower bounds of their bins', () => {
-    const disk: Disk = { target: 'vda', device: 'disk', source: '/a.qcow2', backingIndex: 2n, isReadOnly: false };
+    const disk: Disk = {
+      target: 'vda',
+      device: 'disk',
+      source: '/a.qcow2',
+      backingIndex: 2n,
+      isReadOnly: false,
+      backing: [],
+    };
     const facts = factsOf(
       [
         sample(
@@ -231,6 +269,55 @@ describe('groups of bulk statistics', () => {
     ]);
   });
 
+  it('block: with BACKING an entry for each image of a disk, and limits of the layer below', () => {
+    const backing = [
+      { source: '/mid.qcow2', format: 'qcow2', backingIndex: 3n, capacity: 9n, physical: 8n, allocation: 7n },
+      { capacity: 6n },
+    ];
+    const disk: Disk = {
+      target: 'vda',
+      device: 'disk',
+      source: '/top.qcow2',
+      backingIndex: 2n,
+      isReadOnly: false,
+      backing,
+    };
+    const facts = factsOf(
+      [
+        sample(
+          'block',
+          'block',
+          { rd_operations: 1n, allocation: 5n, write_threshold: 99n, 'limit_max-iov': 4n },
+          { path: 'a' },
+        ),
+        sample('block', 'block', { rd_operations: 2n }, { path: 'b' }),
+      ],
+      new Map([['a', disk]]),
+    );
+    const top = [
+      ...['block.0.name string vda', 'block.0.path string /top.qcow2', 'block.0.backingIndex uint 2'],
+      ...['block.0.rd.reqs ullong 1', 'block.0.allocation ullong 5', 'block.0.threshold ullong 99'],
+      'block.0.limits.iov_max ullong 4',
+    ];
+    expect(lines(constants.VIR_DOMAIN_STATS_BLOCK, facts)).toEqual([
+      'block.count uint 2',
+      ...top,
+      'block.1.rd.reqs ullong 2',
+    ]);
+    const flags = constants.VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING;
+    expect(lines(constants.VIR_DOMAIN_STATS_BLOCK, facts, flags)).toEqual([
+      'block.count uint 4',
+      ...top,
+      ...['block.1.name string vda', 'block.1.path string /mid.qcow2', 'block.1.backingIndex uint 3'],
+      ...['block.1.allocation ullong 7', 'block.1.capacity ullong 9', 'block.1.physical ullong 8'],
+      ...['block.2.name string vda', 'block.2.capacity ullong 6'],
+      'block.3.rd.reqs ullong 2',
+    ]);
+    const failed = factsOf([], new Map(), { failed: ['block block'] });
+    expect(lines(constants.VIR_DOMAIN_STATS_BLOCK, failed)).toEqual([]);
+    expect(lines(constants.VIR_DOMAIN_STATS_BLOCK, factsOf([]))).toEqual(['block.count uint 0']);
+  });
+
   it('iothread: by libvirt’s numbers, a large one as a large type, and nothing where there are none', () => {
     const polling = { 'poll-max-ns': 32_768n, 'poll-grow': 0n, 'poll-shrink': 2n ** 32n, 'aio-max-batch': 0n };
     const facts = factsOf([sample('iothread', 'iothread', polling, { path: '/objects/iothread7' })]);
@@ -243,16 +330,24 @@ describe('groups of bulk statistics', () => {
     expect(lines(constants.VIR_DOMAIN_STATS_IOTHREAD, factsOf([]))).toEqual([]);
   });
 
-  it('dirtyrate: where somebody measured it', () => {
-    const facts = factsOf([
-      sample('state', 'vm', { dirty_rate: 5n, dirty_rate_start_time: 100n, dirty_rate_calc_time: 1n }),
-    ]);
-    expect(lines(constants.VIR_DOMAIN_STATS_DIRTYRATE, facts)).toEqual([
+  it('dirtyrate: what was measured, and that nobody has yet', () => {
+    const of = (values: Record<string, bigint>) =>
+      lines(constants.VIR_DOMAIN_STATS_DIRTYRATE, factsOf([sample('state', 'vm', values)]));
+    const begun = { dirty_rate_start_time: 100n, dirty_rate_calc_time: 1n };
+    expect(of({ ...begun, dirty_rate: 5n, dirty_rate_status: 2n, dirty_rate_mode: 1n })).toEqual([
       'dirtyrate.calc_status int 2',
       'dirtyrate.calc_start_time llong 100',
       'dirtyrate.calc_period int 1',
+      'dirtyrate.calc_mode string dirty-ring',
       'dirtyrate.megabytes_per_second llong 5',
     ]);
+    expect(of({ dirty_rate_status: 0n, dirty_rate_mode: 0n })).toEqual([
+      'dirtyrate.calc_status int 0',
+      'dirtyrate.calc_start_time llong 0',
+      'dirtyrate.calc_period int 0',
+      'dirtyrate.calc_mode string page-sampling',
+    ]);
+    expect(of({ dirty_rate_status: 1n })).toEqual(['dirtyrate.calc_status int 1']);
     expect(lines(constants.VIR_DOMAIN_STATS_DIRTYRATE, factsOf([]))).toEqual([]);
   });
 

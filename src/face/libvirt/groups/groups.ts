@@ -32,7 +32,7 @@ export const STATS_VIRTSTAT = 0x8000_0000;
 interface Group {
   readonly bit: number;
   readonly needs: readonly Need[];
-  readonly parameters: (facts: DomainFacts) => Parameters;
+  readonly parameters: (facts: DomainFacts, flags?: number) => Parameters;
 }
 
 const NONE = (): Parameters => [];
@@ -62,8 +62,11 @@ const DEFAULT_GROUPS: number = (KNOWN_GROUPS & ~STATS_VIRTSTAT) >>> 0;
 /** Some groups: what they are made of, and how. */
 export interface Selection {
   readonly needs: readonly Need[];
-  /** Nothing whose name is longer than libvirt's clients take, and no more than they take of one domain. */
-  readonly parameters: (facts: DomainFacts) => Parameters;
+  /**
+   * Nothing whose name is longer than libvirt's clients take, and no more than they take of one domain. Of the flags BACKING
+   * counts; none if absent.
+   */
+  readonly parameters: (facts: DomainFacts, flags?: number) => Parameters;
 }
 
 /** The groups of these bits; 0: all that libvirt has. */
@@ -72,9 +75,9 @@ export function selectGroups(bits: number): Selection {
   const groups = GROUPS.filter(({ bit }) => (wanted & bit) !== 0);
   return {
     needs: groups.flatMap(({ needs }) => needs),
-    parameters: (facts) =>
+    parameters: (facts, flags = 0) =>
       groups
-        .flatMap(({ parameters }) => parameters(facts))
+        .flatMap(({ parameters }) => parameters(facts, flags))
         .filter(({ field }) => Buffer.byteLength(field) <= MAX_FIELD_BYTES)
         .slice(0, MAX_PARAMETERS),
   };

@@ -15,7 +15,7 @@ interface Told {
   nodes: JsonInput[] | undefined;
 }
 
-const disk = (qdev: string, more: Record<string, JsonInput> = {}): JsonInput => ({
+const disk = (qdev: string, more: Record<string, JsonInput> = {}) => ({
   device: '',
   qdev,
   'node-name': `node-${qdev}`,
@@ -54,7 +54,10 @@ async function withProvider(
 describe('the provider block', () => {
   it('gives each device what it has, in the order of a schema that has what any of them has', async () => {
     const histogram = { rd_latency_histogram: { bins: [0, 3], boundaries: [10] } };
-    const told = { devices: [disk('d1', histogram), cdrom], nodes: [node('d1')] };
+    const below = { 'node-name': 'file-d1', stats: { wr_highest_offset: 2048 } };
+    const limits = { 'max-iov': 1024, 'max-transfer': 65_536 };
+    const file = { 'node-name': 'file-d1', write_threshold: 7, image: { 'actual-size': 1, limits } };
+    const told = { devices: [{ ...disk('d1', histogram), parent: below }, cdrom], nodes: [node('d1'), file] };
     await withProvider(told, async (provider) => {
       const names = [
         'rd_operations',
@@ -63,6 +66,9 @@ describe('the provider block', () => {
         'capacity',
         'physical',
         'allocation',
+        'write_threshold',
+        'limit_max-iov',
+        'limit_max-transfer',
         'rd_latency_histogram',
         'rd_latency_histogram_boundaries',
       ];
@@ -72,7 +78,7 @@ describe('the provider block', () => {
       expect(first).toMatchObject({ path: '/machine/peripheral/d1', via: 'qmp' });
       expect(first?.stats.map(({ name }) => name)).toEqual(names);
       expect(first?.stats.map(({ value }) => value)).toEqual([
-        ...[1n, 2n ** 64n - 1n, 4096n, 1_048_576n, 8192n, 4096n],
+        ...[1n, 2n ** 64n - 1n, 4096n, 1_048_576n, 8192n, 2048n, 7n, 1024n, 65_536n],
         ...[[0n, 3n], [10n]],
       ]);
       expect(second).toMatchObject({ path: cdrom.qdev, stats: [{ name: 'rd_operations', value: 0n }] });
@@ -97,6 +103,8 @@ describe('the provider block', () => {
       expect(asked()).toEqual({ counters: 1, images: 0 });
       await provider.stats(domain, { ...everything, names: ['physical'] }, options);
       expect(asked()).toEqual({ counters: 2, images: 1 });
+      await provider.stats(domain, { ...everything, names: ['limit_max-iov'] }, options);
+      expect(asked()).toEqual({ counters: 3, images: 1 });
     });
   });
 

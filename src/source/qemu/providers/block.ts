@@ -3,8 +3,15 @@ import type { Availability, Domain } from '../../../model/domain.ts';
 import type { CallOptions, OfferedProvider, SchemaOptions, StatsRequest } from '../../../model/provider.ts';
 import type { Reading, StatEntry } from '../../../model/sample.ts';
 import type { Schema, StatDescriptor } from '../../../model/stat.ts';
-import { blockOrder, CAPACITY, describeBlockStat, PHYSICAL } from '../../../protocol/qmp/block-descriptors.ts';
-import { type BlockImage, decodeBlockNodes } from '../../../protocol/qmp/block-nodes.ts';
+import {
+  blockOrder,
+  CAPACITY,
+  describeBlockStat,
+  LIMIT,
+  PHYSICAL,
+  WRITE_THRESHOLD,
+} from '../../../protocol/qmp/block-descriptors.ts';
+import { type BlockNode, decodeBlockNodes } from '../../../protocol/qmp/block-nodes.ts';
 import { type BlockDevice, decodeBlockStats } from '../../../protocol/qmp/block-stats.ts';
 import { Kept } from '../kept.ts';
 import type { Monitor } from '../monitor.ts';
@@ -17,7 +24,7 @@ const TARGET = 'block';
 /** How long sizes of images stay good, in milliseconds: finding them out costs QEMU more than all counters. */
 const IMAGES_MAX_AGE_MS = 10_000;
 
-const IMAGE_STATS: readonly string[] = [CAPACITY, PHYSICAL];
+const IMAGE_STATS: readonly string[] = [CAPACITY, PHYSICAL, WRITE_THRESHOLD];
 
 /** The devices as they were at one time. */
 interface Devices {
@@ -25,7 +32,7 @@ interface Devices {
   readonly collectedAtNs: bigint;
 }
 
-type Images = ReadonlyMap<string, BlockImage>;
+type Images = ReadonlyMap<string, BlockNode>;
 
 const NO_IMAGES: Images = new Map();
 
@@ -52,7 +59,7 @@ export class BlockProvider implements OfferedProvider {
 
   /** What any of the devices has; none for a VM without block devices. @throws as {@link Monitor.execute}; QMP_REPLY_INVALID */
   async schemas(_domain: Domain, options: SchemaOptions): Promise<readonly Schema[]> {
-    const { devices } = await this.#devices.get(options);
+    const [{ devices }, images] = await Promise.all([this.#devices.get(options), this.#images.get(options)]);
     const stats = new Map<string, StatDescriptor>();
     const take = (entry: StatEntry): void => {
       if (!stats.has(entry.name)) stats.set(entry.name, describeBlockStat(entry));
@@ -60,6 +67,7 @@ export class BlockProvider implements OfferedProvider {
     for (const device of devices) for (const entry of device.stats) take(entry);
     if (devices.some(({ nodeName }) => nodeName !== undefined)) {
       for (const name of IMAGE_STATS) take({ name, value: 0n });
+      for (const device of devices) for (const entry of imageStats(device, images)) take(entry);
     }
     if (stats.size === 0) return [];
     const ordered = [...blockOrder(stats.keys()).keys()].flatMap((name) => stats.get(name) ?? []);
@@ -69,7 +77,8 @@ export class BlockProvider implements OfferedProvider {
   /** @throws as {@link schemas} */
   async stats(_domain: Domain, { names }: StatsRequest, options: CallOptions): Promise<readonly Reading[]> {
     if (names?.length === 0) return [];
-    const wantsImages = names === undefined || IMAGE_STATS.some((name) => names.includes(name));
+    const wantsImages =
+      names === undefined || names.some((name) => IMAGE_STATS.includes(name) || name.startsWith(LIMIT));
     const [{ devices, collectedAtNs }, images] = await Promise.all([
       this.#devices.get(options),
       wantsImages ? this.#images.get(options) : NO_IMAGES,
@@ -103,10 +112,14 @@ export class BlockProvider implements OfferedProvider {
   }
 }
 
-function imageStats({ nodeName }: BlockDevice, images: Images): readonly StatEntry[] {
-  const { capacity, physical } = (nodeName === undefined ? undefined : images.get(nodeName)) ?? {};
+function imageStats({ nodeName, storageName }: BlockDevice, images: Images): readonly StatEntry[] {
+  if (nodeName === undefined) return [];
+  const { capacity, physical } = images.get(nodeName) ?? {};
+  // Where the data lies, limits are those of the host, and a threshold is of use.
+  const { writeThreshold, limits = [] } = images.get(storageName ?? nodeName) ?? {};
+  const sizes = { [CAPACITY]: capacity, [PHYSICAL]: physical, [WRITE_THRESHOLD]: writeThreshold };
   return [
-    ...(capacity === undefined ? [] : [{ name: CAPACITY, value: capacity }]),
-    ...(physical === undefined ? [] : [{ name: PHYSICAL, value: physical }]),
+    ...Object.entries(sizes).flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }])),
+    ...limits.map(({ name, value }) => ({ name: LIMIT + name, value })),
   ];
 }

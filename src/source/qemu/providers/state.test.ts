@@ -10,7 +10,10 @@ const domain = { id: 'a', name: 'a', source: 'test:' };
 
 const machine: FakeCommand = ({ property }) =>
   property === 'smp' ? { cpus: 2, maxcpus: 8 } : { size: 33_554_432, 'max-size': 2n ** 63n };
-const measured: FakeCommand = () => ({ status: 'measured', 'start-time': 70, 'calc-time': 1, 'dirty-rate': 12 });
+const measured: FakeCommand = () => ({
+  ...{ status: 'measured', mode: 'page-sampling' },
+  ...{ 'start-time': 70, 'calc-time': 1, 'dirty-rate': 12 },
+});
 
 async function withProvider(
   commands: Readonly<Record<string, FakeCommand | null>>,
@@ -48,6 +51,7 @@ describe('the provider state', () => {
         ...{ state: 1n, reason: 0n, running: true },
         ...{ vcpu_current: 2n, vcpu_maximum: 8n, memory_current: 33_554_432n, memory_maximum: 2n ** 63n },
         ...{ dirty_rate: 12n, dirty_rate_start_time: 70n, dirty_rate_calc_time: 1n },
+        ...{ dirty_rate_status: 2n, dirty_rate_mode: 0n },
       };
       expect(await read()).toEqual(values);
       const [schema] = await provider.schemas();

@@ -37,6 +37,8 @@ const DIRTY_RATE_STATS: readonly StatDescriptor[] = [
   describeStat('dirty_rate', 'instant', MEBIBYTES),
   describeStat('dirty_rate_start_time', 'instant', SECONDS),
   describeStat('dirty_rate_calc_time', 'instant', SECONDS),
+  describeStat('dirty_rate_status', 'instant', COUNT),
+  describeStat('dirty_rate_mode', 'instant', COUNT),
 ];
 
 /** All that the provider may tell, whoever tells it. */
@@ -140,11 +142,13 @@ export class StateProvider implements OfferedProvider {
         command: 'query-dirty-rate',
         kept: slow,
         decode: (reply) => {
-          const { mebibytes, startSeconds, calcSeconds } = decodeDirtyRate(reply);
+          const { mebibytes, startSeconds, calcSeconds, status, mode } = decodeDirtyRate(reply);
           return {
             dirty_rate: mebibytes,
             dirty_rate_start_time: startSeconds,
             dirty_rate_calc_time: calcSeconds,
+            dirty_rate_status: status,
+            dirty_rate_mode: mode,
           };
         },
       }),
