@@ -3,7 +3,6 @@ import { type LibvirtLab, startLibvirt } from '../test/lab/libvirt.ts';
 /** Domains of a libvirtd of our own, each with 2 vCPUs, 2 disks, a NIC and a balloon. They end with the block. */
 export class LibvirtDomains implements AsyncDisposable {
   readonly lab: LibvirtLab;
-  readonly names: string[] = [];
   /** Process ids of their QEMUs. */
   readonly pids: number[] = [];
 
@@ -20,7 +19,6 @@ export class LibvirtDomains implements AsyncDisposable {
         domains.pids.push(
           domains.lab.pidOf(await domains.lab.start({ name, tap: `vs${prefix}${index}`, paused: true })),
         );
-        domains.names.push(name);
       }
       return domains;
     } catch (error) {

@@ -8,14 +8,16 @@ const ENV = { ...process.env, LC_ALL: 'C.UTF-8' };
 const DONE = 'virsh-is-done';
 
 /** One virsh that reads commands from its standard input: what a command takes has nothing of its start in it. */
-export class VirshSession implements Disposable {
+export class VirshSession implements AsyncDisposable {
   readonly #child: ChildProcess;
+  readonly #ended: Promise<unknown>;
   #text = '';
   #onText: () => void = () => undefined;
 
   constructor(uri: string) {
     // Without a buffer of its own, since virsh does not know who waits for its output.
     this.#child = spawn('stdbuf', ['-o0', 'virsh', '-q', '-c', uri], { env: ENV, stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#ended = once(this.#child, 'close');
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.#text += text;
       this.#onText();
@@ -42,11 +44,7 @@ export class VirshSession implements Disposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#child.kill('SIGKILL');
-    await once(this.#child, 'close');
-  }
-
-  [Symbol.dispose](): void {
-    this.#child.kill('SIGKILL');
+    await this.#ended;
   }
 }
 
