@@ -23,7 +23,9 @@ export async function runAlone(module: URL): Promise<readonly (BenchResult | Ben
   return JSON.parse(line.slice(RESULT.length)) as readonly (BenchResult | BenchSkip)[];
 }
 
+// Not awaited: the module imports this one.
 if (import.meta.main) {
-  const { measure } = (await import(process.argv[2] as string)) as { readonly measure: Run };
-  console.log(RESULT + JSON.stringify(await measure()));
+  void import(process.argv[2] as string).then(async ({ measure }: { readonly measure: Run }) => {
+    console.log(RESULT + JSON.stringify(await measure()));
+  });
 }
