@@ -351,9 +351,9 @@ describe('to a client of libvirt', () => {
       errorDomain: 20,
       errorMessage: 'operation forbidden: read only access prevents virDomainShutdown',
     });
-    await expect(connection.call(define(167), undefined)).rejects.toMatchObject({
+    await expect(connection.call(define(262), undefined)).rejects.toMatchObject({
       errorCode: 39,
-      errorMessage: 'unknown procedure: 167',
+      errorMessage: 'unknown procedure: 262',
     });
     expect(warnings).toMatchObject([['a client called a procedure that is not served', { procedure: 167 }]]);
     expect(source.questions.filter((question) => !['query-block', 'qom-get'].includes(question))).toEqual([]);
