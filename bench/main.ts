@@ -10,6 +10,8 @@ const MODULES: Readonly<Record<string, () => Promise<{ readonly run: Run }>>> = 
   process: () => import('./process.ts'),
   json: () => import('./json.ts'),
   'libvirt-decode': () => import('./libvirt-decode.ts'),
+  'libvirt-face': () => import('./libvirt-face.ts'),
+  'libvirt-client': () => import('./libvirt-client.ts'),
   startup: () => import('./startup.ts'),
   sweep: () => import('./sweep.ts'),
   'qmp-face': () => import('./qmp-face.ts'),

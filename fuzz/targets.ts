@@ -3,6 +3,10 @@ import { config } from './targets/config.ts';
 import { hmp } from './targets/hmp.ts';
 import { json } from './targets/json.ts';
 import { kvmStats } from './targets/kvm-stats.ts';
+import { libvirtClient } from './targets/libvirt-client.ts';
+import { libvirtPayloads } from './targets/libvirt-payloads.ts';
+import { libvirtSasl } from './targets/libvirt-sasl.ts';
+import { libvirtServer } from './targets/libvirt-server.ts';
 import { qmpClient } from './targets/qmp-client.ts';
 import { qmpServer } from './targets/qmp-server.ts';
 import { varlinkIdl } from './targets/varlink-idl.ts';
@@ -11,6 +15,7 @@ import { varlinkServer } from './targets/varlink-server.ts';
 /** Every parser of bytes from outside. */
 export const TARGETS: readonly FuzzTarget[] = [
   ...[json, qmpServer, qmpClient, hmp, varlinkServer, varlinkIdl, config, kvmStats],
+  ...[libvirtServer, libvirtClient, libvirtPayloads, libvirtSasl],
 ];
 
 /** The target of a name; throws where there is none. */

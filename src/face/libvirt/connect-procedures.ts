@@ -48,6 +48,9 @@ export function connectProcedures(view: CallerView, node: NodeFacts): readonly S
       const { cpus } = node;
       return { map: needMap === 0 ? new Uint8Array(0) : onesOf(cpus), online: cpus, present: cpus };
     }),
+    // collectd does without events, but not without asking for them.
+    served(procedures.CONNECT_DOMAIN_EVENT_REGISTER_ANY, () => undefined),
+    served(procedures.CONNECT_DOMAIN_EVENT_DEREGISTER_ANY, () => undefined),
     served(procedures.CONNECT_LIST_ALL_DOMAINS, async ({ needResults, flags }, options) => {
       const domains = await listed(view, flags, options);
       return { domains: needResults === 0 ? [] : domains, count: domains.length };

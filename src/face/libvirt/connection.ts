@@ -1,12 +1,16 @@
 import type { ServedConnection } from '../../host/served-connection.ts';
 import { VirtstatError } from '../../model/errors.ts';
 import { LibvirtServer, type LibvirtService } from '../../protocol/libvirt/server.ts';
+import { LONG_CHUNK_BYTES, readOnAfterOthers } from '../turns.ts';
 
 /** Unread output from which on nothing more is made for a client, in bytes. */
 export const MAX_UNREAD_BYTES: number = 256 * 1024;
 
 /** How long that may last until the client is dropped, in milliseconds. */
 export const MAX_STALL_MS = 30_000;
+
+/** Calls of one client that are answered in one go; then others have their turn. */
+const CALLS_IN_A_TURN = 50;
 
 /** What a {@link LibvirtClient} needs from outside. */
 export interface LibvirtClientOptions {
@@ -32,6 +36,8 @@ export class LibvirtClient {
   #room: PromiseWithResolvers<void> | undefined;
   #stall: NodeJS.Timeout | undefined;
   #isHalfClosed = false;
+  #answered = 0;
+  #othersTurn: Promise<void> | undefined;
 
   constructor(connection: ServedConnection<unknown>, options: LibvirtClientOptions) {
     this.#connection = connection;
@@ -39,7 +45,10 @@ export class LibvirtClient {
     this.#session = new LibvirtServer({
       service: options.service,
       send: (bytes) => connection.write(bytes),
-      drained: () => this.#hasRoom(),
+      drained: async () => {
+        await this.#turnOfOthers();
+        await this.#hasRoom();
+      },
       onFull: () => connection.pause(),
       onHungry: () => connection.resume(),
       onIdle: () => this.#finishIfDone(),
@@ -49,7 +58,7 @@ export class LibvirtClient {
       ...(options.pingIntervalMs !== undefined && { pingIntervalMs: options.pingIntervalMs }),
     });
     connection.listen({
-      onData: (chunk) => this.#session.receive(chunk),
+      onData: (chunk) => this.#receive(chunk),
       onDrained: () => this.#makeRoom(),
       onHalfClosed: () => {
         this.#isHalfClosed = true;
@@ -57,6 +66,24 @@ export class LibvirtClient {
       },
       onClosed: () => this.#end(new VirtstatError('CONNECTION_LOST', 'the client is gone')),
     });
+  }
+
+  #receive(chunk: Uint8Array): void {
+    this.#session.receive(chunk);
+    if (chunk.length >= LONG_CHUNK_BYTES) readOnAfterOthers(this.#connection, () => !this.#session.isFull);
+  }
+
+  /** One who sends thousands of calls at once would else have them all answered before anybody else is looked at. */
+  async #turnOfOthers(): Promise<void> {
+    if (++this.#answered < CALLS_IN_A_TURN) return;
+    this.#othersTurn ??= new Promise((resolve) => {
+      setImmediate(() => {
+        this.#answered = 0;
+        this.#othersTurn = undefined;
+        resolve();
+      });
+    });
+    await this.#othersTurn;
   }
 
   async #hasRoom(): Promise<void> {

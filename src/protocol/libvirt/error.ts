@@ -1,4 +1,5 @@
 import { VirtstatError } from '../../model/errors.ts';
+import { excerpt } from '../json/json.ts';
 import { VIR_ERR_ERROR } from './constants.ts';
 import { DOMAIN, type DomainReference, UUID } from './domain.ts';
 import { MAX_STRING_BYTES } from './typed-parameter.ts';
@@ -66,7 +67,7 @@ export function remoteError(code: number, domain: number, message: string): Remo
 }
 
 /** Longest piece of a server's words in a message, in characters. */
-const MAX_SAID = 500;
+export const MAX_SAID = 500;
 
 /** A call that libvirt refused, or that its clients refuse before they send it: LIBVIRT_CALL_FAILED. */
 export class LibvirtError extends VirtstatError {
@@ -81,8 +82,11 @@ export class LibvirtError extends VirtstatError {
 
   /** `what` was called, by libvirt's name. */
   constructor(what: string, { code, domain, level, message = 'no message' }: RemoteError, options?: ErrorOptions) {
-    const said = message.replaceAll(/\s*\n\s*/g, ' ').slice(0, MAX_SAID);
-    super('LIBVIRT_CALL_FAILED', `libvirt refused ${what}: ${said} (code ${code}, domain ${domain})`, options);
+    super(
+      'LIBVIRT_CALL_FAILED',
+      `libvirt refused ${what}: ${excerpt(message, MAX_SAID)} (code ${code}, domain ${domain})`,
+      options,
+    );
     this.errorCode = code;
     this.errorDomain = domain;
     this.errorLevel = level;

@@ -1,5 +1,6 @@
 import { VirtstatError } from '../../model/errors.ts';
-import { LibvirtError } from './error.ts';
+import { excerpt } from '../json/json.ts';
+import { LibvirtError, MAX_SAID } from './error.ts';
 import { AUTH_LIST, AUTH_POLKIT, AUTH_TYPE, CONNECT_OPEN, CONNECT_READ_ONLY } from './procedures.ts';
 import type { SaslCredentials } from './sasl-mechanism.ts';
 import type { LibvirtSession, RemoteCallOptions } from './session.ts';
@@ -23,7 +24,7 @@ export async function openDriver(session: LibvirtSession, options: OpeningOption
   const call = { ...(options.signal && { signal: options.signal }) };
   const wanted = await session.call(AUTH_LIST, undefined, call);
   await authenticate(session, wanted, options, call).catch((error: unknown) => {
-    throw error instanceof LibvirtError ? failed(error.errorMessage, error) : error;
+    throw error instanceof LibvirtError ? failed(excerpt(error.errorMessage, MAX_SAID), error) : error;
   });
   await session.call(CONNECT_OPEN, { name: options.name, flags: CONNECT_READ_ONLY }, call);
 }

@@ -148,6 +148,20 @@ export const CONNECT_UNREGISTER_CLOSE_CALLBACK: Procedure<void, void> = define(
   NOTHING,
   NOTHING,
 );
+/** Asks for events of a kind, VIR_DOMAIN_EVENT_ID_*, in the way of clients whose server has no callbacks with numbers. */
+export const CONNECT_DOMAIN_EVENT_REGISTER_ANY: Procedure<number, void> = define(
+  167,
+  'CONNECT_DOMAIN_EVENT_REGISTER_ANY',
+  INT,
+  NOTHING,
+);
+/** No more. */
+export const CONNECT_DOMAIN_EVENT_DEREGISTER_ANY: Procedure<number, void> = define(
+  168,
+  'CONNECT_DOMAIN_EVENT_DEREGISTER_ANY',
+  INT,
+  NOTHING,
+);
 
 /** The domains that fit the filters. */
 export const CONNECT_LIST_ALL_DOMAINS: Procedure<ListAllDomainsArgs, ListAllDomainsResult> = define(

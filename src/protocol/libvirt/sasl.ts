@@ -1,5 +1,7 @@
 import { Buffer } from 'node:buffer';
 import { VirtstatError } from '../../model/errors.ts';
+import { excerpt } from '../json/json.ts';
+import { MAX_SAID } from './error.ts';
 import { AUTH_SASL_INIT, AUTH_SASL_START, AUTH_SASL_STEP, type SaslAnswer } from './procedures.ts';
 import type { SaslCredentials, SaslMechanism } from './sasl-mechanism.ts';
 import { ScramSha256 } from './scram.ts';
@@ -29,7 +31,7 @@ export async function authenticateSasl(
   const mechanism = name === undefined ? undefined : MECHANISMS[name]?.(credentials);
   if (mechanism === undefined) {
     const known = Object.keys(MECHANISMS).join(' and ');
-    throw failed(`the server offers ${offered.join(', ') || 'nothing'}; virtstat has ${known}`);
+    throw failed(`the server offers ${excerpt(offered.join(', '), MAX_SAID) || 'nothing'}; virtstat has ${known}`);
   }
   const first = { mechanism: mechanism.name, nil: false, data: mechanism.begin() };
   let answer = await session.call(AUTH_SASL_START, first, options);

@@ -53,6 +53,15 @@ describe('LibvirtSession', () => {
     expect(session.pendingCount).toBe(0);
   });
 
+  it('tells in one line what libvirt says in several, and not all of it', async () => {
+    const { session, say } = start();
+    const answer = session.call(HOSTNAME, undefined);
+    const said = `one\r\ntwo\u001b[31m\0${'x'.repeat(9999)}`;
+    say({ status: 1 }, REMOTE_ERROR, remoteError(1, 10, said));
+    const error = await answer.catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ errorMessage: said, message: expect.stringMatching(/: one two \[31m x{400,500}… /) });
+  });
+
   it('rejects with what libvirt says, to the number', async () => {
     const { session, say } = start();
     const answer = session.call(HOSTNAME, undefined);

@@ -1,3 +1,4 @@
+import { excerpt } from '../json/json.ts';
 import type { XdrCodec } from './xdr-codec.ts';
 import { invalid, type XdrReader } from './xdr-reader.ts';
 import type { XdrWriter } from './xdr-writer.ts';
@@ -69,7 +70,7 @@ function decodeParameter(reader: XdrReader): TypedParameter {
     case CODES.double:
       return { field, type: 'double', value: reader.double() };
     default:
-      throw invalid(`parameter ${field} has the unknown type ${code}`);
+      throw invalid(`parameter ${excerpt(field)} has the unknown type ${code}`);
   }
 }
 

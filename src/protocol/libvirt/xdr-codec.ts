@@ -74,14 +74,17 @@ export function chars(maxCount: number): XdrCodec<Uint8Array> {
   };
 }
 
-/** Exactly `count` bytes that libvirt declares as `char data[N]`: each takes four bytes; what is shorter ends with zeros. */
+/**
+ * Exactly `count` bytes that libvirt declares as `char data[N]`: each takes four bytes. Text in them ends with zeros, of which
+ * there is at least one.
+ */
 export function fixedChars(count: number): XdrCodec<string> {
   return {
     minBytes: 4 * count,
     decode: (reader) => {
       const bytes = Uint8Array.from({ length: count }, () => reader.int());
       const end = bytes.indexOf(0);
-      return Buffer.from(bytes.subarray(0, end < 0 ? count : end)).toString('utf8');
+      return Buffer.from(bytes.subarray(0, end < 0 ? count - 1 : end)).toString('utf8');
     },
     encode: (writer, value) => {
       const bytes = Int8Array.from(Buffer.from(value).subarray(0, count - 1));

@@ -1,6 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BOOL, chars, INT, list, NOTHING, optional, struct, text, UHYPER, UINT, type XdrCodec } from './xdr-codec.ts';
+import {
+  BOOL,
+  chars,
+  fixedChars,
+  INT,
+  list,
+  NOTHING,
+  optional,
+  struct,
+  text,
+  UHYPER,
+  UINT,
+  type XdrCodec,
+} from './xdr-codec.ts';
 import { XdrReader } from './xdr-reader.ts';
 import { XdrWriter } from './xdr-writer.ts';
 
@@ -115,6 +128,13 @@ describe('XDR', () => {
   it('takes lengths and counts up to the bound', () => {
     expect(decode(text(4), hex('00000004 41414141'))).toBe('AAAA');
     expect(decode(list(2, INT), hex('00000002 00000000 00000001'))).toEqual([0, 1]);
+  });
+
+  it('keeps a place for the zero behind text of a fixed size', () => {
+    const full = hex('00000041 00000042 00000043');
+    expect(decode(fixedChars(3), full)).toBe('AB');
+    expect(encode(fixedChars(3), 'ABC')).toEqual(hex('00000041 00000042 00000000'));
+    expect(decode(fixedChars(3), hex('00000041 00000000 00000043'))).toBe('A');
   });
 
   it('refuses to write what has no form', () => {
