@@ -288,11 +288,11 @@ describe('groups of bulk statistics', () => {
           'block',
           'block',
           { rd_operations: 1n, allocation: 5n, write_threshold: 99n, 'limit_max-iov': 4n },
-          { path: 'a' },
+          { path: '/a' },
         ),
-        sample('block', 'block', { rd_operations: 2n }, { path: 'b' }),
+        sample('block', 'block', { rd_operations: 2n }, { path: '/b' }),
       ],
-      new Map([['a', disk]]),
+      new Map([['/a', disk]]),
     );
     const top = [
       ...['block.0.name string vda', 'block.0.path string /top.qcow2', 'block.0.backingIndex uint 2'],

@@ -100,7 +100,9 @@ describe('keys of libvirt', () => {
       const before = new Map(params.map((each) => [unnumbered(each.field), `${each.value}`]));
       const differing = [...again].filter(([key, value]) => key !== '' && before.get(key) !== value);
       expect(differing).toEqual([]);
-      const lost = [...before.keys()].filter((key) => !again.has(key) && !NOT_TAKEN.some((each) => each.test(key)));
+      const lost = [...before.keys()].filter(
+        (key) => key !== '' && !again.has(key) && !NOT_TAKEN.some((each) => each.test(key)),
+      );
       expect(lost).toEqual([]);
       taken += again.size;
     }
