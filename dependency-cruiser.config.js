@@ -32,17 +32,17 @@ const TERMINAL = ['process', 'readline', 'tty'];
 const ROOMS = {
   model: { rooms: [], core: [], packages: [] },
   protocol: { rooms: ['model'], core: PURE, packages: [] },
-  host: { rooms: ['model'], core: ['*'], packages: ['koffi'] },
+  host: { rooms: ['model'], core: ['*'], packages: ['koffi', '@hono/node-server'] },
   source: { rooms: ['model', 'protocol', 'host'], core: PURE, packages: [] },
   registry: { rooms: ['model', 'host'], core: PURE, packages: ['fastest-levenshtein'] },
   metrics: { rooms: ['model', 'protocol', 'registry'], core: PURE, packages: [] },
-  face: { rooms: ['model', 'protocol', 'host', 'registry', 'metrics'], core: PURE, packages: ['hono'] },
+  face: { rooms: ['model', 'protocol', 'host', 'registry', 'metrics'], core: PURE, packages: ['hono', 'bcryptjs'] },
   export: { rooms: ['model', 'protocol', 'host', 'registry', 'metrics'], core: PURE, packages: [] },
   history: { rooms: ['model', 'protocol', 'host', 'registry'], core: PURE, packages: [] },
   daemon: {
     rooms: ['model', 'protocol', 'host', 'source', 'registry', 'metrics', 'face', 'export', 'history'],
     core: PURE,
-    packages: ['pino', 'smol-toml', 'zod'],
+    packages: ['pino', 'smol-toml', 'yaml', 'zod'],
   },
   cli: {
     rooms: ['model', 'protocol', 'host', 'source', 'registry', 'metrics', 'face', 'export', 'history', 'daemon'],

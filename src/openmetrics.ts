@@ -14,7 +14,6 @@
  * @packageDocumentation
  */
 
-export { bucketBounds } from './model/histogram.ts';
 export type { Schema, StatDescriptor, StatType, StatUnit, UnknownCode } from './model/stat.ts';
 export {
   canonicalText,
@@ -38,4 +37,4 @@ export { CONTENT_TYPES, type ExpositionFormat, negotiate } from './protocol/open
 export { HistogramBounds, histogramBounds } from './protocol/openmetrics/histogram.ts';
 export { escapeLabelValue, type Label, LabelSet, NO_LABELS } from './protocol/openmetrics/labels.ts';
 export { type FamilyNaming, familyOf, labelName, sumOf } from './protocol/openmetrics/names.ts';
-export { seriesName, writeExposition } from './protocol/openmetrics/writer.ts';
+export { linesOf, seriesName, writeExposition } from './protocol/openmetrics/writer.ts';

@@ -125,10 +125,14 @@ async function countLines({ sources }: FamilyPlan, pace: Pace): Promise<number> 
 function familyOf({ head, sources }: FamilyPlan): MetricFamily {
   const { name, type, unit, help } = head;
   const common = { name, help, ...(unit !== undefined && { unit }) };
-  if (type === 'histogram') return { ...common, type, points: histogramPoints(sources) };
-  return { ...common, type, points: chosenPoints(sources) };
+  if (type === 'histogram') return { ...common, type, points: anew(() => histogramPoints(sources)) };
+  return { ...common, type, points: anew(() => chosenPoints(sources)) };
 }
 
 function* chosenPoints(sources: readonly StatSource[]): ReturnType<typeof numberPoints> {
   for (const source of sources) yield* source.shown.shown === 'sum' ? summedPoints(source) : numberPoints(source);
+}
+
+function anew<T>(make: () => Iterator<T>): Iterable<T> {
+  return { [Symbol.iterator]: make };
 }

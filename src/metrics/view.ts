@@ -8,7 +8,6 @@ import { statFamilies } from './stat-families.ts';
 
 /** What is shown of all domains at one time. */
 export interface MetricsReading {
-  /** To be gone through once. */
   readonly families: readonly MetricFamily[];
   /** How many domains there are. */
   readonly domains: number;

@@ -44,7 +44,7 @@ export interface HistogramPoint {
 /** Numbers of one name. */
 export interface NumberFamily extends FamilyHead {
   readonly type: NumberType;
-  /** Made while they are gone through; may be gone through once. */
+  /** Made while they are gone through, and anew every time. */
   readonly points: Iterable<NumberPoint>;
 }
 

@@ -17,6 +17,7 @@ export class HistogramBounds {
   readonly uppers: readonly bigint[];
   readonly scale: DecimalScale;
   #le: readonly string[] | undefined;
+  #shown: readonly number[] | undefined;
 
   constructor(uppers: readonly bigint[], scale: DecimalScale) {
     this.uppers = uppers;
@@ -27,6 +28,13 @@ export class HistogramBounds {
   get le(): readonly string[] {
     this.#le ??= [...this.uppers.map((upper) => canonicalText(decimalNumber(upper, this.scale))), '+Inf'];
     return this.#le;
+  }
+
+  /** Buckets that have a line of their own: of several whose bounds no double tells apart the last, and none below zero. */
+  get shown(): readonly number[] {
+    const { le, uppers } = this;
+    this.#shown ??= le.flatMap((text, index) => (text === le[index + 1] || (uppers[index] ?? 0n) < 0n ? [] : [index]));
+    return this.#shown;
   }
 }
 

@@ -33,9 +33,11 @@ export function* writeExposition(families: Iterable<MetricFamily>, format: Expos
   if (piece !== '') yield piece;
 }
 
-/** How many lines a histogram of so many buckets takes at most, the one without upper bound included. */
-export function histogramLines(buckets: number): number {
-  return buckets + 2;
+/** How many lines a point is in this format: series of their own, to whoever stores them. */
+export function linesOf(point: NumberPoint | HistogramPoint, format: ExpositionFormat): number {
+  if (!('bounds' in point)) return 1;
+  const { bounds, sum } = point;
+  return bounds.shown.length + (sum === undefined ? Number(format === 'prometheus') : 2);
 }
 
 function* seriesOf(family: MetricFamily, format: ExpositionFormat): Generator<string, void> {
@@ -75,14 +77,13 @@ function numberText(name: string, { labels, steps, scale }: NumberPoint): string
 
 function histogramText(name: string, point: HistogramPoint, format: ExpositionFormat): string {
   const { labels, bounds, counts, sum, sumScale = bounds.scale } = point;
-  const { le } = bounds;
+  const { le, shown } = bounds;
   const start = labels.text === '' ? `${name}_bucket{le="` : `${name}_bucket{${labels.text},le="`;
   let text = '';
   let total = 0n;
-  for (let index = 0; index < le.length; index++) {
-    total += counts[index] ?? 0n;
-    // Bounds that no double tells apart are one; and nothing is below zero.
-    if (le[index] === le[index + 1] || (bounds.uppers[index] ?? 0n) < 0n) continue;
+  let next = 0;
+  for (const index of shown) {
+    while (next <= index) total += counts[next++] ?? 0n;
     text += `${start}${le[index]}"} ${total}\n`;
   }
   if (sum !== undefined || format === 'prometheus') text += `${name}_count${inBraces(labels)} ${total}\n`;
