@@ -3,6 +3,7 @@ import { HttpFace } from '../face/http/face.ts';
 import { LibvirtFace } from '../face/libvirt/face.ts';
 import { QmpFace } from '../face/qmp/face.ts';
 import { VarlinkFace } from '../face/varlink/face.ts';
+import { LibvirtView } from '../metrics/libvirt-view.ts';
 import { CURATED, FULL } from '../metrics/profile.ts';
 import { type MetricsView, StatView } from '../metrics/view.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -28,9 +29,10 @@ const FACES: Readonly<Record<FaceName, (parts: FaceParts) => Face>> = {
 /** What there is to see of metrics, by the name of its profile. */
 function viewsOf({ allow, deny, maxSeries }: MetricsConfig): ReadonlyMap<ProfileName, MetricsView> {
   const options = { deny, maxSeries, ...(allow && { allow }) };
-  return new Map([
+  return new Map<ProfileName, MetricsView>([
     ['curated', new StatView({ ...options, profile: CURATED })],
     ['full', new StatView({ ...options, profile: FULL })],
+    ['libvirt', new LibvirtView(maxSeries)],
   ]);
 }
 

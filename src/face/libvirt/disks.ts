@@ -1,7 +1,7 @@
 import type { CallOptions, MonitorRelay } from '../../model/provider.ts';
 import type { JsonValue } from '../../protocol/json/json.ts';
+import { nameDisks, typeIn } from '../../protocol/libvirt/disk-names.ts';
 import { type BlockBackend, decodeBlockBackends } from '../../protocol/qmp/block-devices.ts';
-import { nameDisks, typeIn } from './disk-names.ts';
 
 /** A disk of a domain, in the words of libvirt's definitions. */
 export interface Disk {
