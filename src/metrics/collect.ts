@@ -28,6 +28,11 @@ export interface DomainValues {
   readonly errors: readonly VirtstatError[];
 }
 
+/** True for what stands in place of a domain where a source could not be searched. */
+export function isSource({ id, name, source }: Domain): boolean {
+  return id === source && name === source;
+}
+
 /**
  * Asks for what is wanted of every domain: one question for schemas, then one for each target. A domain that fails has errors, and
  * the old values that the registry gives; it costs the others nothing.

@@ -1,7 +1,7 @@
 import { NANO, UNSCALED } from '../protocol/openmetrics/decimal.ts';
 import type { MetricFamily, NumberPoint } from '../protocol/openmetrics/family.ts';
 import { type Label, LabelSet } from '../protocol/openmetrics/labels.ts';
-import type { DomainValues } from './collect.ts';
+import { type DomainValues, isSource } from './collect.ts';
 
 /** Most errors that are told of one domain. */
 const MAX_ERRORS = 8;
@@ -19,7 +19,7 @@ const MAX_REASON_LENGTH = 300;
  * | `virtstat_domain_error_info` | what could not be read, and why; a source that cannot be searched stands there by its URI |
  */
 export function domainFamilies(domains: readonly DomainValues[]): readonly MetricFamily[] {
-  const found = domains.filter(({ domain }) => domain.id !== domain.source);
+  const found = domains.filter(({ domain }) => !isSource(domain));
   return [
     {
       name: 'virtstat_domain',

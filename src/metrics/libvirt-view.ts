@@ -5,7 +5,7 @@ import { type DecimalScale, decimalScaleOf, UNSCALED } from '../protocol/openmet
 import type { MetricFamily, NumberPoint, NumberType } from '../protocol/openmetrics/family.ts';
 import { type Label, LabelSet, NO_LABELS } from '../protocol/openmetrics/labels.ts';
 import type { QueryOptions } from '../registry/registry.ts';
-import { collect, type DomainValues, type MetricsReader } from './collect.ts';
+import { collect, type DomainValues, isSource, type MetricsReader } from './collect.ts';
 import { LIBVIRT_FAMILIES, type LibvirtFamily } from './libvirt-families.ts';
 import { ObjectLabels } from './object-labels.ts';
 import { type MetricsReading, type MetricsView, withinBudget } from './view.ts';
@@ -27,8 +27,8 @@ export class LibvirtView implements MetricsView {
 
   async read(reader: MetricsReader, options: QueryOptions): Promise<MetricsReading> {
     const found = await collect(reader, namesOf, options);
-    const domains = found.filter(({ domain }) => domain.id !== domain.source);
-    const isUp = found.every(({ domain, errors }) => domain.id !== domain.source || errors.length === 0);
+    const domains = found.filter(({ domain }) => !isSource(domain));
+    const isUp = found.every(({ domain, errors }) => !isSource(domain) || errors.length === 0);
     const { families, dropped } = withinBudget(
       [
         family('libvirt_up', 'gauge', 'Whether every source could be searched', [

@@ -1,6 +1,6 @@
 import type { MetricFamily } from '../protocol/openmetrics/family.ts';
 import type { QueryOptions } from '../registry/registry.ts';
-import { collect, type MetricsReader } from './collect.ts';
+import { collect, isSource, type MetricsReader } from './collect.ts';
 import { domainFamilies } from './domain-families.ts';
 import type { Profile } from './profile.ts';
 import { type NameFilter, Selection } from './selection.ts';
@@ -47,7 +47,7 @@ export class StatView implements MetricsView {
     const { families, droppedByBudget, droppedByName } = await statFamilies(domains, this.#selection, left);
     return {
       families: [...own, ...families],
-      domains: domains.filter(({ domain }) => domain.id !== domain.source).length,
+      domains: domains.filter(({ domain }) => !isSource(domain)).length,
       dropped: { budget: dropped + droppedByBudget, name: droppedByName },
     };
   }
