@@ -19,6 +19,7 @@ const MODULES: Readonly<Record<string, () => Promise<{ readonly run: Run }>>> = 
   hung: () => import('./hung.ts'),
   fleet: () => import('./fleet.ts'),
   interfaces: () => import('./interfaces.ts'),
+  scrape: () => import('./scrape.ts'),
 };
 
 async function main(names: readonly string[]): Promise<boolean> {

@@ -51,6 +51,11 @@ export class Access {
     );
   }
 
+  /** Whether any rule is about the caller, whatever it gives. */
+  isNamed(caller: Caller): boolean {
+    return this.#isAlmighty(caller) || this.#rules.some((rule) => rule.names(caller));
+  }
+
   #isAlmighty(caller: Caller): boolean {
     return caller.kind === 'user' && (caller.uid === 0 || caller.uid === this.#ownUid);
   }
@@ -63,7 +68,8 @@ interface CompiledRule {
   covers(domain: Domain): boolean;
 }
 
-function compile({ users, groups, certificates, tokens, domains, providers }: AccessRule): CompiledRule {
+function compile(rule: AccessRule): CompiledRule {
+  const { users, groups, certificates, tokens, webUsers = [], anonymous = false, domains, providers } = rule;
   const [uids, gids] = [new Set(users), new Set(groups)];
   const [shown, keys] = [new Set(certificates), new Set(tokens)];
   const patterns = domains.map(patternOf);
@@ -78,6 +84,10 @@ function compile({ users, groups, certificates, tokens, domains, providers }: Ac
           return shown.has(`sha256:${caller.sha256}`) || (isName(caller.commonName) && shown.has(caller.commonName));
         case 'token':
           return keys.has(`sha256:${caller.sha256}`);
+        case 'password':
+          return webUsers.includes('*') || webUsers.includes(caller.user);
+        case 'anonymous':
+          return anonymous;
       }
     },
     covers: (domain) => patterns.some((pattern) => pattern.covers(domain)),
@@ -130,5 +140,9 @@ export function callerFacts(caller: Caller): Readonly<Record<string, unknown>> {
       return { certificate: caller.commonName, sha256: caller.sha256 };
     case 'token':
       return { token: `sha256:${caller.sha256}` };
+    case 'password':
+      return { user: caller.user };
+    case 'anonymous':
+      return { address: caller.address };
   }
 }

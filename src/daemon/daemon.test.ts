@@ -64,6 +64,8 @@ function config(part: Partial<Config> = {}): Config {
     libvirtMaxAgeMs: 0,
     socket: SOCKET,
     tlsAddresses: [],
+    web: { addresses: [], isDefaultAddress: false, telemetryPath: '/metrics', requiresSocket: false },
+    metrics: { profile: 'curated', deny: [], maxSeries: 1000, maxAgeMs: 0 },
     logLevel: 'info',
     access: [],
     balloon: [],

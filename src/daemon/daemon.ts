@@ -14,6 +14,7 @@ import type { Log } from './log.ts';
 import { RuledReader } from './reader.ts';
 import { Refusals } from './refusals.ts';
 import { TlsFeed } from './tls-feed.ts';
+import { WebFeed } from './web-feed.ts';
 
 /** How long one face may take to listen, or to close, in milliseconds. */
 const FACE_TIMEOUT_MS = 5000;
@@ -26,6 +27,8 @@ const NEED_RESTART = [
   'libvirtMaxAgeMs',
   'socket',
   'tlsAddresses',
+  'web',
+  'metrics',
 ] as const satisfies readonly (keyof Config)[];
 
 /** What a daemon is made of. */
@@ -50,6 +53,7 @@ export class Daemon {
   readonly #watch: DomainWatch;
   readonly #refusals: Refusals;
   readonly #tls: TlsFeed | undefined;
+  readonly #web: WebFeed | undefined;
   readonly #polling: DaemonPolling;
   /** What became of every domain that is there. */
   readonly states: DomainStates;
@@ -62,6 +66,7 @@ export class Daemon {
     directory: RuntimeDirectory,
     registry: Registry,
     tls: TlsFeed | undefined,
+    web: WebFeed | undefined,
   ) {
     const { config, log, ownUid, createFaces } = options;
     this.#config = config;
@@ -73,6 +78,7 @@ export class Daemon {
     this.#access = new Access(config.access, ownUid);
     this.#refusals = new Refusals(log);
     this.#tls = tls;
+    this.#web = web;
     this.states = new DomainStates(log);
     this.#watch = new DomainWatch(() => registry.present(), config.discoveryIntervalMs, log);
     this.#watch.subscribe({
@@ -90,14 +96,15 @@ export class Daemon {
   /**
    * Takes the runtime directory, looks for domains, and resolves when every face listens. What was started is stopped again
    * where one cannot.
-   * @throws ADDRESS_IN_USE, ACCESS_DENIED, URI_INVALID, URI_UNSUPPORTED, TLS_FAILED, what a face raises
+   * @throws ADDRESS_IN_USE, ACCESS_DENIED, URI_INVALID, URI_UNSUPPORTED, TLS_FAILED, CONFIG_INVALID, what a face raises
    */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { config, log, activated = new Map<string, number>() } = options;
     const tls = config.tlsFiles && (await TlsFeed.open(config.tlsAddresses, config.tlsFiles));
+    const web = config.web.configFile === undefined ? undefined : await WebFeed.open(config.web.configFile);
     const sources = await openSources(config.connect);
     const directory = RuntimeDirectory.open(config.runtimeDir);
-    const daemon = new Daemon(options, directory, new Registry(sources, { deadlineMs: config.timeoutMs }), tls);
+    const daemon = new Daemon(options, directory, new Registry(sources, { deadlineMs: config.timeoutMs }), tls, web);
     try {
       await daemon.#watch.look();
       const untaken = new Set(activated.keys());
@@ -119,15 +126,18 @@ export class Daemon {
   /**
    * Goes on with another configuration; connections of readers stay. What only a restart can change stays as it was, and is
    * logged.
-   * @throws URI_INVALID, URI_UNSUPPORTED, TLS_FAILED: nothing has changed then
+   * @throws URI_INVALID, URI_UNSUPPORTED, TLS_FAILED, CONFIG_INVALID: nothing has changed then
    */
   async reload(config: Config): Promise<void> {
     const before = this.#config;
     // Also where the configuration says the same: the files may be new.
     const applyTls = config.tlsFiles && (await this.#tls?.reread(config.tlsFiles));
+    const { configFile: webFile } = before.web;
+    const applyWeb = webFile === undefined ? undefined : await this.#web?.reread(webFile);
     const isOther = (key: keyof Config): boolean => !isSame(before[key], config[key]);
     if (isOther('connect') || isOther('timeoutMs')) await this.#reconnect(config);
     applyTls?.();
+    applyWeb?.();
     this.#log.setLevel(config.logLevel);
     if (isOther('access')) {
       this.#access = new Access(config.access, this.#ownUid);
@@ -194,7 +204,9 @@ export class Daemon {
         return activated.get(name);
       },
       ...(this.#tls && { tls: this.#tls }),
+      ...(this.#web && { web: this.#web }),
       isToken: (sha256) => this.#access.isToken(sha256),
+      isNamed: (caller) => this.#access.isNamed(caller),
       readerFor: (caller) =>
         new RuledReader(
           { registry: this.#registry, states: this.states, refusals: this.#refusals, access: () => this.#access },

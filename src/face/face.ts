@@ -1,4 +1,5 @@
 import type { ConnectionLimits } from '../host/connection-pool.ts';
+import type { HttpTls } from '../host/http-listener.ts';
 import type { HostPort } from '../host/tls-listener.ts';
 import type { TlsMaterial } from '../host/tls-material.ts';
 import type { Domain } from '../model/domain.ts';
@@ -34,8 +35,30 @@ export interface FaceContext {
   readonly tls?: TlsOffer;
   /** Whether a rule names the token with this SHA-256, lower-case hex. */
   isToken(sha256: string): boolean;
+  /** What the web configuration file says; absent where there is none. */
+  readonly web?: WebOffer;
+  /** Whether any rule is about the caller; absent: nobody needs to know. */
+  isNamed?(caller: Caller): boolean;
   /** What this caller may read. The rules may change while a connection is open: they are asked at every call. */
   readerFor(caller: Caller): Reader;
+}
+
+/** How HTTP is to be served, as far as the web configuration file says so. */
+export interface WebSecurity {
+  /** Absent: no TLS. */
+  readonly tls?: HttpTls;
+  /** Bcrypt hashes of passwords, by user; where there are any, nobody is answered who shows nothing. */
+  readonly passwords: ReadonlyMap<string, string>;
+  /** Headers that every answer has, by name. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** The web configuration file as it is, and as it becomes. */
+export interface WebOffer {
+  /** Of requests that come now. */
+  readonly current: WebSecurity;
+  /** Tells of what holds from then on. Returns the function that ends it. */
+  subscribe(onChange: (security: WebSecurity) => void): () => void;
 }
 
 /** Mode and owner of a socket file. */
@@ -92,7 +115,11 @@ export type Caller =
   /** A client certificate that was checked against the configured authority; SHA-256 of its DER form, lower-case hex. */
   | { readonly kind: 'certificate'; readonly commonName: string; readonly sha256: string }
   /** A token that was shown; its SHA-256, lower-case hex. */
-  | { readonly kind: 'token'; readonly sha256: string };
+  | { readonly kind: 'token'; readonly sha256: string }
+  /** A user of the web configuration file, whose password was right. */
+  | { readonly kind: 'password'; readonly user: string }
+  /** Anybody who reached a TCP port and showed nothing. */
+  | { readonly kind: 'anonymous'; readonly address: string };
 
 /**
  * The registry as far as one caller may see it: a domain or provider that no rule gives to them is not in any answer, and

@@ -164,7 +164,8 @@ interface Shaking {
   secure: TLSSocket | undefined;
 }
 
-function contextOf({ cert, key, clientCa }: TlsMaterial): SecureContextOptions {
+/** What the platform takes of certificate, key and authorities. */
+export function contextOf({ cert, key, clientCa }: TlsMaterial): SecureContextOptions {
   return {
     cert,
     key,
@@ -174,7 +175,8 @@ function contextOf({ cert, key, clientCa }: TlsMaterial): SecureContextOptions {
   };
 }
 
-function peerOf(socket: TLSSocket, { clientCa }: TlsMaterial): TlsPeer {
+/** Who is at the other end, once the handshake is done. */
+export function peerOf(socket: TLSSocket, { clientCa }: TlsMaterial): TlsPeer {
   const { remoteAddress: address = '', remotePort: port = 0 } = socket;
   const { raw, subject } = socket.getPeerCertificate();
   // Without authorities of ours, the library has checked against those of the whole web.
@@ -205,7 +207,8 @@ export function networkOf(address: string): string {
     .join(':')}::/64`;
 }
 
-function listenError(error: unknown, where: string): VirtstatError {
+/** What went wrong where nobody could listen, in words. */
+export function listenError(error: unknown, where: string): VirtstatError {
   const cause = { cause: error };
   const code = systemErrorCode(error);
   if (code === 'EADDRINUSE') {

@@ -101,7 +101,7 @@ export function addInfo(program: AnyCommand, finish: Finish): void {
 export function addDomStats(program: AnyCommand, finish: Finish): void {
   const domstats = program
     .command('domstats')
-    .description('print exactly the text of `virsh domstats`, of one libvirt connection')
+    .description('print exactly the text of `virsh domstats`, of libvirt or of any other source')
     .argument('[domains...]', 'these domains, by name, uuid or id (default: all)');
   const options = [...STATS_OPTIONS, ...FLAG_OPTIONS];
   for (const { name, help } of options) domstats.option(`--${name}`, help);

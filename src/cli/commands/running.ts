@@ -14,7 +14,8 @@ export function addServe(program: AnyCommand, finish: Finish): void {
   // The others are options of every command.
   const keys = CONFIG_KEYS.filter(({ name }) => name !== 'connect' && name !== 'timeout');
   for (const { name, placeholder, help, form } of keys) {
-    serve.option(`--${name} <${placeholder}>`, form === 'text' ? help : `${help}; may be repeated`, collect);
+    if (form === 'switch') serve.option(`--${name}`, help);
+    else serve.option(`--${name} <${placeholder}>`, form === 'text' ? help : `${help}; may be repeated`, collect);
   }
   serve
     .addHelpText(
@@ -33,6 +34,7 @@ export function addServe(program: AnyCommand, finish: Finish): void {
             keys.flatMap(({ name }) => {
               const option = serve.options.find(({ long }) => long === `--${name}`);
               const texts: unknown = option && command.getOptionValue(option.attributeName());
+              if (texts === true) return [[name, ['true']]];
               return Array.isArray(texts) ? [[name, texts]] : [];
             }),
           ),

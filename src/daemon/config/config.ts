@@ -21,6 +21,8 @@ export interface Config {
   readonly tlsAddresses: readonly HostPort[];
   /** Absent: no TLS. */
   readonly tlsFiles?: TlsServerFiles;
+  readonly web: WebConfig;
+  readonly metrics: MetricsConfig;
   readonly logLevel: LogLevel;
   readonly access: readonly AccessRule[];
   /** The first rule that names a domain holds. */
@@ -34,6 +36,38 @@ export interface BalloonRule {
   /** How often, in whole seconds. */
   readonly intervalSeconds: number;
 }
+
+/** How the HTTP face listens. */
+export interface WebConfig {
+  /** An empty host is every address. */
+  readonly addresses: readonly HostPort[];
+  /** True: nobody chose them. */
+  readonly isDefaultAddress: boolean;
+  readonly telemetryPath: string;
+  /** TLS, users and headers, in the form of exporter-toolkit. */
+  readonly configFile?: string;
+  /** True: only the service manager's socket will do. */
+  readonly requiresSocket: boolean;
+}
+
+/** What the HTTP face shows as metrics. */
+export interface MetricsConfig {
+  readonly profile: ProfileName;
+  /** Absent: all families. */
+  readonly allow?: readonly string[];
+  readonly deny: readonly string[];
+  readonly maxSeries: number;
+  readonly maxAgeMs: number;
+}
+
+/** The profiles that there are. */
+export const PROFILE_NAMES = ['curated', 'full', 'libvirt'] as const;
+
+/** The name of a profile. */
+export type ProfileName = (typeof PROFILE_NAMES)[number];
+
+/** Where metrics are to be had over HTTP unless somebody says otherwise. */
+export const DEFAULT_WEB_ADDRESS = '127.0.0.1:16516';
 
 /** How the sockets in the runtime directory are to be, and how many connect to each. */
 export interface SocketConfig {
@@ -49,7 +83,7 @@ export interface SocketConfig {
 }
 
 /** The faces that there are. */
-export const FACE_NAMES = ['qmp', 'libvirt', 'varlink'] as const;
+export const FACE_NAMES = ['qmp', 'libvirt', 'varlink', 'http'] as const;
 
 /** The name of a face. */
 export type FaceName = (typeof FACE_NAMES)[number];
@@ -70,6 +104,10 @@ export interface AccessRule {
   readonly certificates: readonly string[];
   /** `sha256:` and the token's SHA-256, so that the file keeps no secret. */
   readonly tokens: readonly string[];
+  /** Users of the web configuration file; `*` is each of them. */
+  readonly webUsers?: readonly string[];
+  /** True: also who reaches a port of HTTP and shows nothing. */
+  readonly anonymous?: boolean;
   /** Names, uuids, or patterns with `*` and `?`. */
   readonly domains: readonly string[];
   /** Names, or `*`. */

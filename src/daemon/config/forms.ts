@@ -43,6 +43,20 @@ export function count(min: number, max: number): z.ZodType<number> {
   }) as z.ZodType<number>;
 }
 
+/** Yes or no; beside the file it is a text. */
+export function yesOrNo(): z.ZodType<boolean> {
+  return z.unknown().transform((value, context) => {
+    if (value === true || value === 'true') return true;
+    if (value === false || value === 'false') return false;
+    context.issues.push({
+      code: 'custom',
+      input: value,
+      message: `${shown(value)} is not right; it must be true or false`,
+    });
+    return z.NEVER;
+  }) as z.ZodType<boolean>;
+}
+
 /** Permission bits in octal, as in chmod: `0660`. */
 export function fileMode(): z.ZodType<number> {
   return z
@@ -53,24 +67,25 @@ export function fileMode(): z.ZodType<number> {
     .transform((text) => Number.parseInt(text, 8));
 }
 
-/** Where to listen: `0.0.0.0:16515`, `[::1]:16515`, `host.example:16515`. */
-export function hostPort(): z.ZodType<HostPort> {
+/** Where to listen: `0.0.0.0:16515`, `[::1]:16515`, `host.example:16515`; and `:16516` where the host may be left out. */
+export function hostPort({ mayOmitHost = false }: { readonly mayOmitHost?: boolean } = {}): z.ZodType<HostPort> {
   return z.string({ error: 'must be HOST:PORT in quotes' }).transform((text, context) => {
+    const [, anyHostDigits] = mayOmitHost ? (/^:(\d{1,5})$/.exec(text) ?? []) : [];
+    if (anyHostDigits !== undefined && isPort(Number(anyHostDigits))) return { host: '', port: Number(anyHostDigits) };
     const [, address, name, digits] =
       /^(?:\[([\da-f:.]+)\]|([a-z\d](?:[a-z\d._-]{0,252})?)):(\d{1,5})$/i.exec(text) ?? [];
     const [host, port] = [address ?? name, Number(digits)];
-    if (
-      host !== undefined &&
-      (address === undefined || URL.canParse(`tcp://[${address}]`)) &&
-      port >= 1 &&
-      port <= 65_535
-    ) {
+    if (host !== undefined && (address === undefined || URL.canParse(`tcp://[${address}]`)) && isPort(port)) {
       return { host, port };
     }
     const right = 'HOST:PORT, like "0.0.0.0:16515" or "[::1]:16515", with a port from 1 to 65535';
     context.issues.push({ code: 'custom', input: text, message: `${shown(text)} is not right; it must be ${right}` });
     return z.NEVER;
   });
+}
+
+function isPort(port: number): boolean {
+  return port >= 1 && port <= 65_535;
 }
 
 /** An absolute path; `tooLong` says why a longer one is of no use. */

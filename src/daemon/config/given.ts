@@ -46,7 +46,7 @@ export function givenByFlags(flags: Readonly<Record<string, readonly string[]>>)
     const key = CONFIG_KEYS.find((each) => each.name === name);
     const origin = `--${name}`;
     if (key === undefined) return { origin, reason: 'no such flag' };
-    if (key.form === 'text') return { key, value: texts.at(-1), origin };
+    if (key.form === 'text' || key.form === 'switch') return { key, value: texts.at(-1), origin };
     if (key.form === 'list') return { key, value: texts, origin };
     const values = texts.map((text) => tomlValue(text));
     const wrong = values.find((each) => 'reason' in each);
@@ -59,7 +59,7 @@ export function givenByFlags(flags: Readonly<Record<string, readonly string[]>>)
 
 function variableValue(key: ConfigKey, text: string, origin: string): Given | BadWord {
   if (text.length > MAX_VARIABLE_LENGTH) return { origin, reason: `is longer than ${MAX_VARIABLE_LENGTH} characters` };
-  if (key.form === 'text') return { key, value: text, origin };
+  if (key.form === 'text' || key.form === 'switch') return { key, value: text, origin };
   if (key.form === 'list' && !text.trimStart().startsWith('[')) {
     return { key, value: text.split(/\s+/).filter((part) => part !== ''), origin };
   }

@@ -1,8 +1,8 @@
 import { MAX_CONNECTIONS, MAX_CONNECTIONS_PER_PEER } from '../../host/connection-pool.ts';
-import { FACE_NAMES, LOG_LEVELS } from './config.ts';
+import { DEFAULT_WEB_ADDRESS, FACE_NAMES, LOG_LEVELS, PROFILE_NAMES } from './config.ts';
 
-/** How a value is given beside the file: one text, a list of texts, or tables as the file has them. */
-export type KeyForm = 'text' | 'list' | 'tables';
+/** How a value is given beside the file: one text, a list of texts, tables as the file has them, or a flag without a value. */
+export type KeyForm = 'text' | 'list' | 'tables' | 'switch';
 
 /** One key of the configuration: what flags, variables, help and the table in docs are made of. `schema.ts` checks values. */
 export interface ConfigKey {
@@ -137,6 +137,68 @@ const FACTS: Readonly<Record<string, KeyFacts>> = {
     placeholder: 'file',
     help: 'authorities whose certificates say who a reader is, in PEM form',
     defaultText: 'none: only tokens do',
+  },
+  'web.listen-address': {
+    form: 'list',
+    placeholder: 'host:port',
+    help: 'where the http face listens; `:PORT` is every address',
+    default: [DEFAULT_WEB_ADDRESS],
+    needsRestart: true,
+  },
+  'web.telemetry-path': {
+    form: 'text',
+    placeholder: 'path',
+    help: 'where metrics are',
+    default: '/metrics',
+    needsRestart: true,
+  },
+  'web.config.file': {
+    form: 'text',
+    placeholder: 'file',
+    help: "TLS, users and headers of the http face, in exporter-toolkit's form",
+    defaultText: 'none',
+  },
+  'web.systemd-socket': {
+    form: 'switch',
+    placeholder: 'switch',
+    help: "listen at the service manager's socket `http` alone, and fail where there is none",
+    default: false,
+    needsRestart: true,
+  },
+  'metrics.profile': {
+    form: 'text',
+    placeholder: 'profile',
+    help: `which metrics those get who name no profile: ${PROFILE_NAMES.join(', ')}`,
+    default: 'curated',
+    needsRestart: true,
+  },
+  'metrics.allow': {
+    form: 'list',
+    placeholder: 'pattern',
+    help: 'names of families that are shown, of those in the profile; `*` stands for any characters',
+    defaultText: 'all',
+    needsRestart: true,
+  },
+  'metrics.deny': {
+    form: 'list',
+    placeholder: 'pattern',
+    help: 'names of families that are not shown',
+    default: [],
+    needsRestart: true,
+  },
+  'metrics.max-series': {
+    form: 'text',
+    placeholder: 'count',
+    help: 'most series of VMs in one scrape, 0 to 100000000; families that come last are left out, and counted',
+    default: 200_000,
+    needsRestart: true,
+  },
+  'metrics.max-age': {
+    form: 'text',
+    placeholder: 'duration',
+    help: 'how old values may be that a scrape gives, 0s (asked anew for everybody) to 1h',
+    default: '1s',
+    needsRestart: true,
   },
   'log.level': {
     form: 'text',

@@ -323,11 +323,11 @@ describe('a mistake', () => {
 
 describe('the keys', () => {
   it('are those that are checked', () => {
-    const words = wordsAt([]).flatMap((word) => {
-      const inner = wordsAt([word]);
-      return inner.length === 0 ? [word] : inner.map((each) => `${word}.${each}`);
-    });
-    expect(CONFIG_KEYS.map(({ name }) => name)).toEqual(words);
+    const namesBelow = (path: readonly string[]): readonly string[] => {
+      const words = wordsAt(path);
+      return words.length === 0 ? [path.join('.')] : words.flatMap((word) => namesBelow([...path, word]));
+    };
+    expect(CONFIG_KEYS.map(({ name }) => name)).toEqual(namesBelow([]));
   });
 
   it('have variables of their own', () => {

@@ -5,9 +5,10 @@ import { openSources } from '../../source/open.ts';
 import type { Accounts, Config } from './config.ts';
 import { type Given, givenByEnvironment, givenByFlags, hint } from './given.ts';
 import { CONFIG_KEYS, type ConfigKey } from './keys.ts';
-import { checkConfig, type Finding, MAX_SOURCES, wordsAt } from './schema.ts';
+import { type Checked, checkConfig, type Finding, MAX_SOURCES, wordsAt } from './schema.ts';
 import { wrongTlsFiles } from './tls-files.ts';
 import { readToml, TomlLines, type TomlTable } from './toml.ts';
+import { readWebConfig } from './web-config.ts';
 
 /** Where the configuration lies unless somebody says otherwise. It need not exist. */
 export const DEFAULT_CONFIG_FILE = '/etc/virtstat/virtstat.toml';
@@ -51,7 +52,8 @@ export async function loadConfig(input: ConfigInput): Promise<ConfigOutcome> {
   const checked = checkConfig(settings, input.accounts);
   const ofValues = 'findings' in checked ? checked.findings : [];
   const ofFiles = await wrongTlsFiles(settings, ofValues, input.signal);
-  const findings = [...ofValues, ...(await wrongSources(settings, ofValues)), ...ofFiles];
+  const ofWeb = await wrongWebConfig(checked, input.signal);
+  const findings = [...ofValues, ...(await wrongSources(settings, ofValues)), ...ofFiles, ...ofWeb];
   const mistakes = [
     ...file.mistakes,
     ...[...variables.bad, ...flags.bad].map(({ origin, reason }) => `${origin}: ${reason}`),
@@ -80,6 +82,15 @@ async function wrongSources(settings: TomlTable, findings: readonly Finding[]): 
     }
   });
   return (await Promise.all(wrong)).flat();
+}
+
+/** What is wrong in the web configuration file; nothing where the configuration has mistakes of its own. */
+async function wrongWebConfig(checked: Checked, signal: AbortSignal): Promise<readonly Finding[]> {
+  const file = 'config' in checked ? checked.config.web.configFile : undefined;
+  if (file === undefined) return [];
+  const outcome = await readWebConfig(file, signal);
+  const mistakes = 'mistakes' in outcome ? outcome.mistakes : [];
+  return mistakes.map((mistake) => ({ path: ['web', 'config', 'file'], reason: `${file}: ${mistake}` }));
 }
 
 /** Where sockets lie for this user unless somebody says otherwise. */

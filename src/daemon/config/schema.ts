@@ -1,6 +1,7 @@
 import { z } from 'zod';
-import { type Accounts, type Config, FACE_NAMES, LOG_LEVELS } from './config.ts';
-import { absolutePath, count, duration, fileMode, hostPort, listOf, oneOf, word } from './forms.ts';
+import type { HostPort } from '../../host/tls-listener.ts';
+import { type Accounts, type Config, DEFAULT_WEB_ADDRESS, FACE_NAMES, LOG_LEVELS, PROFILE_NAMES } from './config.ts';
+import { absolutePath, count, duration, fileMode, hostPort, listOf, oneOf, word, yesOrNo } from './forms.ts';
 
 /** How many sources one daemon reads. */
 export const MAX_SOURCES = 1024;
@@ -26,6 +27,9 @@ const MAX_PATH_BYTES = 4095;
 /** The largest bound on connections; the kernel lets no process have more files. */
 const MAX_CONNECTIONS_EVER = 1_000_000;
 
+/** The largest bound on series: no scraper takes so many. */
+const MAX_SERIES = 100_000_000;
+
 /** The largest id that a user or group has; the one above means none. */
 const MAX_ID = 0xffff_fffe;
 
@@ -39,6 +43,9 @@ const certificate = word(
 );
 const token = word(new RegExp(`^sha256:${SHA256}$`), "sha256: and the token's SHA-256, 64 hexadecimal digits");
 const domain = word(/^[^\p{Cc}]+$/u, 'a name, a uuid, or a pattern like web-*');
+const webUser = word(/^[^:\p{Cc}]+$/u, 'a user of the web configuration file, or *');
+const telemetryPath = word(/^(?!\/-\/)\/[\w.~-]*(\/[\w.~-]+)*$/, 'a path like /metrics');
+const familyPattern = word(/^[\w:*]+$/, 'the name of a family, or a pattern like kvm_*');
 const provider = word(/^[^\s\p{Cc}]+$/u, 'the name of a provider, or *');
 
 /** An account in place of its name or number. */
@@ -64,14 +71,16 @@ function makeSchema({ userId, groupId }: Accounts) {
         groups: entries(group),
         certificates: entries(certificate),
         tokens: entries(token),
+        'web-users': entries(webUser),
+        anonymous: yesOrNo().optional(),
         domains: listOf(domain, 1, MAX_RULE_ENTRIES),
         providers: listOf(provider, 1, MAX_RULE_ENTRIES).optional(),
       },
       { error: tableError },
     )
-    .refine((lists) => [lists.users, lists.groups, lists.certificates, lists.tokens].some((list) => list?.length), {
-      error: 'gives rights to nobody; name users, groups, certificates or tokens',
-    });
+    .refine(({ users, groups, certificates, tokens, anonymous, ...others }) => {
+      return anonymous || [users, groups, certificates, tokens, others['web-users']].some((list) => list?.length);
+    }, 'gives rights to nobody; name users, groups, certificates, tokens, web-users or anonymous');
   const balloon = table({
     domains: listOf(domain, 1, MAX_RULE_ENTRIES),
     poll: duration(...POLL_RANGE_MS).refine((ms) => ms % 1000 === 0, { error: 'must be a whole number of seconds' }),
@@ -93,6 +102,19 @@ function makeSchema({ userId, groupId }: Accounts) {
         'max-connections-per-user': count(1, MAX_CONNECTIONS_EVER),
       }),
       tls: tlsTable(),
+      web: table({
+        'listen-address': listOf(hostPort({ mayOmitHost: true }), 0, MAX_ADDRESSES),
+        'telemetry-path': telemetryPath,
+        config: table({ file: absolutePath(MAX_PATH_BYTES, '').optional() }).optional(),
+        'systemd-socket': yesOrNo(),
+      }),
+      metrics: table({
+        profile: oneOf(PROFILE_NAMES),
+        allow: listOf(familyPattern, 0, MAX_RULE_ENTRIES).optional(),
+        deny: listOf(familyPattern, 0, MAX_RULE_ENTRIES),
+        'max-series': count(0, MAX_SERIES),
+        'max-age': duration(0, 3_600_000),
+      }),
       log: table({ level: oneOf(LOG_LEVELS) }),
       access: listOf(rule, 0, MAX_RULES),
       balloon: listOf(balloon, 0, MAX_RULES),
@@ -152,9 +174,11 @@ const NOBODY: Accounts = { userId: () => undefined, groupId: () => undefined };
 export function wordsAt(path: readonly PropertyKey[]): readonly string[] {
   let type: unknown = makeSchema(NOBODY);
   for (const part of path) {
+    if (type instanceof z.ZodOptional) type = type.unwrap();
     if (typeof part === 'number') type = type instanceof z.ZodArray ? type.element : undefined;
     else if (type instanceof z.ZodObject) type = type.shape[String(part)];
   }
+  if (type instanceof z.ZodOptional) type = type.unwrap();
   return type instanceof z.ZodObject ? Object.keys(type.shape) : [];
 }
 
@@ -174,7 +198,8 @@ export type Checked = { readonly config: Config } | { readonly findings: readonl
 export function checkConfig(settings: unknown, accounts: Accounts): Checked {
   const result = makeSchema(accounts).safeParse(settings);
   if (!result.success) return { findings: result.error.issues.flatMap(findingsOf) };
-  const { connect, timeout, faces, qmp, libvirt, socket, tls, log, access, balloon, ...others } = result.data;
+  const { connect, timeout, faces, qmp, libvirt, socket, tls, web, metrics, log, access, balloon, ...others } =
+    result.data;
   const { 'cert-file': certFile, 'key-file': keyFile, 'client-ca-file': clientCaFile } = tls;
   return {
     config: {
@@ -197,13 +222,36 @@ export function checkConfig(settings: unknown, accounts: Accounts): Checked {
         keyFile !== undefined && {
           tlsFiles: { certFile, keyFile, ...(clientCaFile !== undefined && { clientCaFile }) },
         }),
+      web: {
+        addresses: web['listen-address'],
+        isDefaultAddress: web['listen-address'].map(addressText).join() === DEFAULT_WEB_ADDRESS,
+        telemetryPath: web['telemetry-path'],
+        ...(web.config?.file !== undefined && { configFile: web.config.file }),
+        requiresSocket: web['systemd-socket'],
+      },
+      metrics: {
+        profile: metrics.profile,
+        ...(metrics.allow && { allow: metrics.allow }),
+        deny: metrics.deny,
+        maxSeries: metrics['max-series'],
+        maxAgeMs: metrics['max-age'],
+      },
       logLevel: log.level,
-      access: access.map(({ users = [], groups = [], certificates = [], tokens = [], domains, providers = ['*'] }) => {
-        return { users, groups, certificates, tokens, domains, providers };
+      access: access.map(({ users = [], groups = [], certificates = [], tokens = [], ...rule }) => {
+        const { domains, providers = ['*'], 'web-users': webUsers, anonymous } = rule;
+        return {
+          ...{ users, groups, certificates, tokens, domains, providers },
+          ...(webUsers && { webUsers }),
+          ...(anonymous === true && { anonymous }),
+        };
       }),
       balloon: balloon.map(({ domains, poll }) => ({ domains, intervalSeconds: poll / 1000 })),
     },
   };
+}
+
+function addressText({ host, port }: HostPort): string {
+  return `${host}:${port}`;
 }
 
 function findingsOf(issue: z.core.$ZodIssue): readonly Finding[] {

@@ -1,8 +1,8 @@
 import type { CallOptions, MonitorRelay } from '../../model/provider.ts';
 import type { JsonValue } from '../../protocol/json/json.ts';
+import { nameDisks, typeIn } from '../../protocol/libvirt/disk-names.ts';
 import { type BackingImage, type BlockBackend, decodeBlockBackends } from '../../protocol/qmp/block-devices.ts';
 import { type BackingNode, decodeBackingNodes } from '../../protocol/qmp/block-stats.ts';
-import { nameDisks, typeIn } from './disk-names.ts';
 
 /** A disk of a domain, in the words of libvirt's definitions. */
 export interface Disk {
