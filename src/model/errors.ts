@@ -49,6 +49,8 @@ export const ERROR_CODES = {
   PLATFORM_UNSUPPORTED: 'System calls are not available on this platform.',
   STATS_NOT_OFFERED: 'The VMM measures nothing of the kind.',
   DOMAIN_GONE: 'The VM has exited.',
+  QUEUE_UNUSABLE: 'The files of what waits to be sent cannot be read or written.',
+  PUSH_FAILED: 'An engine did not take what was sent to it.',
   DEMO_FAILED: 'The demo could not start a VM.',
   INTERNAL: 'A defect in virtstat itself.',
 } as const;
