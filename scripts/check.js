@@ -11,7 +11,7 @@ import { run, say } from './steps/run.js';
 const CHECK_LIMIT_MS = 180_000;
 
 /** The public entries, each with its report etc/NAME.api.md. */
-const ENTRIES = ['index', 'kvm', 'libvirt', 'qmp', 'testing', 'varlink'];
+const ENTRIES = ['index', 'kvm', 'libvirt', 'openmetrics', 'qmp', 'testing', 'varlink'];
 
 /** @type {readonly (readonly [what: string, tool: string, args: readonly string[]])[]} */
 const CHECKS = [
