@@ -1,7 +1,7 @@
 // @ts-check
 // The layer rule, as a table: data flows one way, and a room imports only what its row names. ARCHITECTURE.md says why.
 //
-//   model  <-  protocol, host  <-  source, registry  <-  face, export, history  <-  daemon  <-  cli
+//   model  <-  protocol, host  <-  source, registry  <-  metrics  <-  face, export, history  <-  daemon  <-  cli
 
 /** Parts of Node.js that compute and touch nothing outside the process. */
 const PURE = [
@@ -35,22 +35,23 @@ const ROOMS = {
   host: { rooms: ['model'], core: ['*'], packages: ['koffi'] },
   source: { rooms: ['model', 'protocol', 'host'], core: PURE, packages: [] },
   registry: { rooms: ['model', 'host'], core: PURE, packages: ['fastest-levenshtein'] },
-  face: { rooms: ['model', 'protocol', 'host', 'registry'], core: PURE, packages: [] },
-  export: { rooms: ['model', 'protocol', 'host', 'registry'], core: PURE, packages: [] },
+  metrics: { rooms: ['model', 'protocol', 'registry'], core: PURE, packages: [] },
+  face: { rooms: ['model', 'protocol', 'host', 'registry', 'metrics'], core: PURE, packages: ['hono'] },
+  export: { rooms: ['model', 'protocol', 'host', 'registry', 'metrics'], core: PURE, packages: [] },
   history: { rooms: ['model', 'protocol', 'host', 'registry'], core: PURE, packages: [] },
   daemon: {
-    rooms: ['model', 'protocol', 'host', 'source', 'registry', 'face', 'export', 'history'],
+    rooms: ['model', 'protocol', 'host', 'source', 'registry', 'metrics', 'face', 'export', 'history'],
     core: PURE,
     packages: ['pino', 'smol-toml', 'zod'],
   },
   cli: {
-    rooms: ['model', 'protocol', 'host', 'source', 'registry', 'face', 'export', 'history', 'daemon'],
+    rooms: ['model', 'protocol', 'host', 'source', 'registry', 'metrics', 'face', 'export', 'history', 'daemon'],
     core: [...PURE, ...TERMINAL],
     packages: ['commander', '@commander-js/extra-typings', 'ink', 'react', '@bomb.sh/tab'],
   },
   // Fake peers, public as virtstat/testing.
   testing: {
-    rooms: ['model', 'protocol', 'host', 'source', 'registry', 'face', 'export', 'history', 'daemon'],
+    rooms: ['model', 'protocol', 'host', 'source', 'registry', 'metrics', 'face', 'export', 'history', 'daemon'],
     core: ['*'],
     packages: [],
   },
