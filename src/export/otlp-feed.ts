@@ -1,16 +1,13 @@
-import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
-import { processStartNs } from '../host/start-time.ts';
-import { collect, type DomainValues, type MetricsReader } from '../metrics/collect.ts';
+import { collect, type MetricsReader } from '../metrics/collect.ts';
 import { Pace } from '../metrics/pace.ts';
-import type { Selection, ShownStat } from '../metrics/selection.ts';
-import type { Domain } from '../model/domain.ts';
-import type { Sample, StatEntry } from '../model/sample.ts';
-import type { Schema, StatDescriptor } from '../model/stat.ts';
-import { type Attributes, OtlpObject, OtlpWriter, type OtlpWriterOptions } from '../protocol/otlp/writer.ts';
+import type { Selection } from '../metrics/selection.ts';
+import { OtlpWriter, type OtlpWriterOptions } from '../protocol/otlp/writer.ts';
 import { type Feed, MAX_BATCH_SAMPLES } from './feed.ts';
+import { DomainObjects } from './otlp-objects.ts';
 import type { Batch } from './queue/record.ts';
+import { shownSamples } from './shown-samples.ts';
 
 /** What a feed of OTLP is made of. */
 export interface OtlpFeedOptions extends OtlpWriterOptions {
@@ -43,9 +40,10 @@ export class OtlpFeed implements Feed {
     const pace = new Pace();
     for (const each of values) {
       const objects = this.#domains.get(each.domain.id);
-      for (const { sample, shown } of shownSamples(each, selection)) {
-        const object = objects?.of(sample);
-        if (object !== undefined) this.#writer.add(sample, shown, object);
+      const labels = objects?.labelsOf(each);
+      for (const shown of shownSamples(each, selection)) {
+        const object = labels && objects?.of(shown, labels);
+        if (object !== undefined) this.#writer.add(shown.sample, shown.descriptors, object);
         if (this.#writer.points >= MAX_BATCH_SAMPLES) yield await this.#take();
       }
       await pace.rest();

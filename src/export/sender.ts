@@ -19,10 +19,8 @@ export interface Destination {
 
 /** Who hears of what a sender does. */
 export interface SenderListener {
-  /** This many samples were taken. */
-  onSent(samples: number): void;
-  /** This many never will be, and why. */
-  onRefused(samples: number, reason: string): void;
+  /** A batch is done with: how many of its samples were taken and how many never will be, and why, where the server said that. */
+  onDone(taken: number, refused: number, reason: string | undefined): void;
   /** Something has to be tried again, or went well again (`undefined`). Told at every attempt that fails. */
   onTrouble(reason: VirtstatError | undefined): void;
 }
@@ -91,12 +89,9 @@ export class Sender {
   async #push(destination: Destination, batch: QueuedBatch): Promise<() => void> {
     const outcome = await destination.push(batch, this.#givingUp.signal);
     if (outcome.kind === 'later') throw new Later(outcome.reason, outcome.afterMs);
-    if (outcome.kind === 'never') return () => this.#listener.onRefused(batch.samples, outcome.reason);
-    const refused = Math.min(batch.samples, outcome.refused);
-    return () => {
-      this.#listener.onSent(batch.samples - refused);
-      if (refused > 0 || outcome.reason !== undefined) this.#listener.onRefused(refused, outcome.reason ?? '');
-    };
+    const { samples } = batch;
+    const refused = outcome.kind === 'never' ? samples : Math.min(samples, outcome.refused);
+    return () => this.#listener.onDone(samples - refused, refused, outcome.reason);
   }
 }
 
