@@ -21,9 +21,10 @@ export function pushFamilies(states: readonly PushState[]): readonly MetricFamil
     pointsOf: (state: PushState) => readonly NumberPoint[],
   ): MetricFamily => ({ ...head, points: states.flatMap(pointsOf) });
   return [
-    family({ name: 'virtstat_export_pending', type: 'gauge', help: 'Samples that wait to be sent to an engine' }, (s) => [
-      point(s, s.waiting.samples),
-    ]),
+    family(
+      { name: 'virtstat_export_pending', type: 'gauge', help: 'Samples that wait to be sent to an engine' },
+      (s) => [point(s, s.waiting.samples)],
+    ),
     family(
       { name: 'virtstat_export_queue_bytes', type: 'gauge', unit: 'bytes', help: 'Size of what waits to be sent' },
       (s) => [point(s, s.waiting.bytes)],
@@ -34,9 +35,10 @@ export function pushFamilies(states: readonly PushState[]): readonly MetricFamil
     family({ name: 'virtstat_export_dropped', type: 'counter', help: 'Samples that no engine will get' }, (s) =>
       [...s.dropped].map(([reason, samples]) => point(s, samples, ['reason', reason])),
     ),
-    family({ name: 'virtstat_export_failing', type: 'gauge', help: '1 while nothing gets through to an engine' }, (s) => [
-      point(s, s.isFailing ? 1 : 0),
-    ]),
+    family(
+      { name: 'virtstat_export_failing', type: 'gauge', help: '1 while nothing gets through to an engine' },
+      (s) => [point(s, s.isFailing ? 1 : 0)],
+    ),
   ];
 }
 

@@ -52,7 +52,8 @@ export class PushTally implements QueueListener, SenderListener {
     const isRefusing = refused > 0;
     if (isRefusing === this.#isRefusing) return;
     this.#isRefusing = isRefusing;
-    if (isRefusing) this.#warn({ samples: refused, reason }, 'the engine refuses samples; they are dropped and counted');
+    if (isRefusing)
+      this.#warn({ samples: refused, reason }, 'the engine refuses samples; they are dropped and counted');
     else this.#info({ dropped: this.#refusedSince }, 'the engine takes all samples again');
     if (!isRefusing) this.#refusedSince = 0;
   }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type Accounts, type Config, FACE_NAMES, LOG_LEVELS } from './config.ts';
 import { absolutePath, count, duration, fileMode, hostPort, listOf, oneOf, word } from './forms.ts';
+import { otlpTables, pushConfigs, remoteWriteTables } from './push-config.ts';
 
 /** How many sources one daemon reads. */
 export const MAX_SOURCES = 1024;
@@ -96,6 +97,9 @@ function makeSchema({ userId, groupId }: Accounts) {
       log: table({ level: oneOf(LOG_LEVELS) }),
       access: listOf(rule, 0, MAX_RULES),
       balloon: listOf(balloon, 0, MAX_RULES),
+      'state-dir': absolutePath(MAX_PATH_BYTES - 256, ', so that no file fits below it'),
+      otlp: otlpTables,
+      'remote-write': remoteWriteTables,
     },
     { error: tableError },
   );
@@ -174,7 +178,7 @@ export type Checked = { readonly config: Config } | { readonly findings: readonl
 export function checkConfig(settings: unknown, accounts: Accounts): Checked {
   const result = makeSchema(accounts).safeParse(settings);
   if (!result.success) return { findings: result.error.issues.flatMap(findingsOf) };
-  const { connect, timeout, faces, qmp, libvirt, socket, tls, log, access, balloon, ...others } = result.data;
+  const { connect, timeout, faces, qmp, libvirt, socket, tls, log, access, balloon, otlp, ...others } = result.data;
   const { 'cert-file': certFile, 'key-file': keyFile, 'client-ca-file': clientCaFile } = tls;
   return {
     config: {
@@ -202,6 +206,8 @@ export function checkConfig(settings: unknown, accounts: Accounts): Checked {
         return { users, groups, certificates, tokens, domains, providers };
       }),
       balloon: balloon.map(({ domains, poll }) => ({ domains, intervalSeconds: poll / 1000 })),
+      stateDir: others['state-dir'],
+      pushes: pushConfigs(otlp, others['remote-write']),
     },
   };
 }

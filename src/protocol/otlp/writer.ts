@@ -36,7 +36,10 @@ export class OtlpObject {
   constructor(attributes: Attributes, startNs?: bigint) {
     this.startNs = startNs;
     this.attributes = attributes.map(([key, value]) => keyValue(key, value));
-    this.ofNumber = toBinary(NumberDataPointSchema, create(NumberDataPointSchema, { attributes: [...this.attributes] }));
+    this.ofNumber = toBinary(
+      NumberDataPointSchema,
+      create(NumberDataPointSchema, { attributes: [...this.attributes] }),
+    );
   }
 }
 
@@ -68,9 +71,20 @@ interface Stream {
 /** What a point of each kind ends with: cumulative, and for sums that they only grow. */
 const TAILS: Readonly<Record<Kind, Uint8Array>> = {
   gauge: new Uint8Array(),
-  sum: new BinaryWriter().uint32(2 << 3).int32(AggregationTemporality.CUMULATIVE).uint32(3 << 3).bool(true).finish(),
-  histogram: new BinaryWriter().uint32(2 << 3).int32(AggregationTemporality.CUMULATIVE).finish(),
-  exponentialHistogram: new BinaryWriter().uint32(2 << 3).int32(AggregationTemporality.CUMULATIVE).finish(),
+  sum: new BinaryWriter()
+    .uint32(2 << 3)
+    .int32(AggregationTemporality.CUMULATIVE)
+    .uint32(3 << 3)
+    .bool(true)
+    .finish(),
+  histogram: new BinaryWriter()
+    .uint32(2 << 3)
+    .int32(AggregationTemporality.CUMULATIVE)
+    .finish(),
+  exponentialHistogram: new BinaryWriter()
+    .uint32(2 << 3)
+    .int32(AggregationTemporality.CUMULATIVE)
+    .finish(),
 };
 
 /**

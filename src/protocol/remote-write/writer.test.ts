@@ -55,14 +55,24 @@ describe('a request', () => {
 
   it("has a series' own label where the host's has the same name", () => {
     const labels = new LabelSet([['instance', 'mine']]);
-    expect(texts(decoded(writer().write([gauge([point(1n, 1, labels)])], 1)))).toEqual(['kvm_exits{instance=mine} 1 @1']);
+    expect(texts(decoded(writer().write([gauge([point(1n, 1, labels)])], 1)))).toEqual([
+      'kvm_exits{instance=mine} 1 @1',
+    ]);
   });
 
   it('describes each family once', () => {
     const write = writer();
-    const counter: MetricFamily = { name: 'a_seconds', type: 'counter', unit: 'seconds', help: 'h', points: [point(1n, 1)] };
+    const counter: MetricFamily = {
+      name: 'a_seconds',
+      type: 'counter',
+      unit: 'seconds',
+      help: 'h',
+      points: [point(1n, 1)],
+    };
     const [first] = decoded(write.write([counter], 1));
-    expect(first?.metadata).toMatchObject([{ type: 1, metricFamilyName: 'a_seconds_total', help: 'h', unit: 'seconds' }]);
+    expect(first?.metadata).toMatchObject([
+      { type: 1, metricFamilyName: 'a_seconds_total', help: 'h', unit: 'seconds' },
+    ]);
     const [second] = decoded(write.write([{ ...counter, points: [point(1n, 2)] }], 2));
     expect(second?.metadata).toEqual([]);
   });

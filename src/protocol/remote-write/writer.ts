@@ -1,7 +1,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { compress } from 'snappyjs';
-import { decimalNumber, UNSCALED } from '../openmetrics/decimal.ts';
+import { decimalNumber } from '../openmetrics/decimal.ts';
 import type { FamilyHead, HistogramPoint, MetricFamily, NumberPoint } from '../openmetrics/family.ts';
 import type { Label } from '../openmetrics/labels.ts';
 import { seriesName } from '../openmetrics/writer.ts';
