@@ -285,6 +285,7 @@ export class DiskQueue {
   #untilAppended(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const onAbort = (): void => reject(signal.reason);
+      if (signal.aborted) return onAbort();
       signal.addEventListener('abort', onAbort, { once: true });
       this.#wake = () => {
         this.#wake = undefined;

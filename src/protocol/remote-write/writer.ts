@@ -11,6 +11,9 @@ import { type HistogramSeries, LE, type ObjectSeries, type Sent, SeriesBook } fr
 /** The value that says: this series has ended (remote write 1.0, stale markers). A NaN of this pattern, no other. */
 export const STALE_NAN_BITS = 0x7ff0_0000_0000_0002n;
 
+/** What was read longer ago, as of captured files, is nothing new; in milliseconds. */
+export const MAX_SAMPLE_AGE_MS = 300_000;
+
 /** How a request says what it is. */
 export const REMOTE_WRITE_HEADERS: Readonly<Record<string, string>> = {
   'content-type': 'application/x-protobuf',
@@ -115,7 +118,10 @@ export class RemoteWriter {
   /** A sample of that time would not be the last one of its series where the clock was set back: then nothing can be said. */
   #addEnd([object, name, { timeMs, histogram }]: readonly [ObjectSeries, string, Sent], nowMs: number): void {
     if (timeMs >= nowMs) return;
-    if (histogram === undefined) return this.#addSample(object, name, undefined, STALE_NAN_BITS, nowMs);
+    if (histogram === undefined) {
+      this.#addSample(object, name, undefined, STALE_NAN_BITS, nowMs);
+      return;
+    }
     for (const [index, le] of histogram.les.entries()) {
       if (isSent(histogram.les, index)) this.#addSample(object, `${name}_bucket`, le, STALE_NAN_BITS, nowMs);
     }
@@ -132,6 +138,8 @@ export class RemoteWriter {
     histogram?: HistogramSeries,
   ): number | undefined {
     const timeMs = collectedAtNs === undefined ? nowMs : Number(collectedAtNs / 1_000_000n);
+    // One sample that is out of an engine's bounds has it refuse the whole request.
+    if (nowMs - timeMs > MAX_SAMPLE_AGE_MS) return undefined;
     const round = this.#round;
     const last = sent.get(name);
     if (last?.timeMs === timeMs) {
