@@ -25,6 +25,8 @@ export const TEST_PACKAGES = [
   ['/usr/lib/python3/dist-packages/libvirt.py', 'python3-libvirt', 'tests and benchmarks against libvirt'],
   ['/usr/sbin/ip', 'iproute2', 'tests with network devices'],
   ['/usr/bin/python3', 'python3', 'tests with network devices'],
+  ['/usr/bin/prometheus', 'prometheus', 'tests of pushing to Prometheus'],
+  ['/usr/bin/victoria-metrics', 'victoria-metrics', 'tests of pushing to VictoriaMetrics'],
   ['/usr/bin/fish', 'fish', 'tests of shell completion'],
   ['/usr/bin/zsh', 'zsh', 'tests of shell completion'],
 ];

@@ -143,8 +143,16 @@ describe('a sender', () => {
     const [token, key] = [join(folder, 'token'), join(folder, 'key')];
     writeFileSync(token, 's3cret\n');
     writeFileSync(key, 'k\n');
-    await pushed(['a'], { bearerTokenFile: token, headerFiles: { 'X-Key': key }, headers: { 'X-Scope-OrgID': 'team' } });
-    expect(requests[0]?.headers).toMatchObject({ authorization: 'Bearer s3cret', 'x-key': 'k', 'x-scope-orgid': 'team' });
+    await pushed(['a'], {
+      bearerTokenFile: token,
+      headerFiles: { 'X-Key': key },
+      headers: { 'X-Scope-OrgID': 'team' },
+    });
+    expect(requests[0]?.headers).toMatchObject({
+      authorization: 'Bearer s3cret',
+      'x-key': 'k',
+      'x-scope-orgid': 'team',
+    });
     await pushed(['b'], { username: 'u', passwordFile: token });
     expect(requests[1]?.headers.authorization).toBe(`Basic ${Buffer.from('u:s3cret').toString('base64')}`);
     writeFileSync(token, 'two\nlines\n');

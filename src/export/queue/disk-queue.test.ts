@@ -150,7 +150,9 @@ describe('a queue', () => {
       const queue = await DiskQueue.open({ directory: ${JSON.stringify(directory)}, maxBytes: 1 << 24,
         listener: { onLost() {}, onDisk() {} } });
       for (let n = 0; ; n++) { await queue.append([{ body: Buffer.from(String(n)), samples: 1 }]); console.log(n); }`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', code], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     let said = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       said += text;

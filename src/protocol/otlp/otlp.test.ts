@@ -83,7 +83,11 @@ describe('a log2 histogram', () => {
         expect(otlp === kernel - 1).toBe(!Number.isInteger(Math.log2(value)));
       }),
     );
-    expect(exponentialBuckets([3n, 0n, 0n, 4n, 0n, 5n, 0n])).toEqual({ zeroCount: 3n, offset: 2, counts: [4n, 0n, 5n] });
+    expect(exponentialBuckets([3n, 0n, 0n, 4n, 0n, 5n, 0n])).toEqual({
+      zeroCount: 3n,
+      offset: 2,
+      counts: [4n, 0n, 5n],
+    });
     expect(exponentialBuckets([3n, 0n])).toEqual({ zeroCount: 3n, offset: 0, counts: [] });
   });
 
