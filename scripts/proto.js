@@ -10,15 +10,15 @@ import { mustRun } from './steps/run.js';
 const LIMIT_MS = 60_000;
 
 await endWith(async () => {
-  const [folder = 'src/protocol'] = process.argv.slice(2);
-  await installNpmPackages();
+  const [folder] = process.argv.slice(2);
+  if (folder === undefined) await installNpmPackages();
   const bin = join(ROOT, 'node_modules/.bin');
   const template = {
     version: 'v2',
     plugins: [
       {
         local: join(bin, 'protoc-gen-es'),
-        out: resolve(ROOT, folder),
+        out: resolve(ROOT, folder ?? 'src/protocol'),
         opt: ['target=ts', 'import_extension=ts', 'erasable_syntax=true'],
       },
     ],

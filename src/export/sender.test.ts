@@ -164,13 +164,13 @@ describe('a sender', () => {
 
 describe('waits', () => {
   it('are those that the server asks for, up to a bound', () => {
-    const after = (value: string) =>
+    const asked = (value: string) =>
       outcomeOf({ status: 429, headers: { 'retry-after': value }, body: new Uint8Array() }, Date.UTC(2026, 0, 1));
-    expect(after('3')).toMatchObject({ kind: 'later', afterMs: 3000 });
-    expect(after('Thu, 01 Jan 2026 00:00:07 GMT')).toMatchObject({ afterMs: 7000 });
-    expect(after('Wed, 31 Dec 2025 00:00:07 GMT')).toMatchObject({ afterMs: 0 });
-    expect(after('999999999')).toMatchObject({ afterMs: MAX_RETRY_AFTER_MS });
-    expect(after('soon')).not.toHaveProperty('afterMs');
+    expect(asked('3')).toMatchObject({ kind: 'later', afterMs: 3000 });
+    expect(asked('Thu, 01 Jan 2026 00:00:07 GMT')).toMatchObject({ afterMs: 7000 });
+    expect(asked('Wed, 31 Dec 2025 00:00:07 GMT')).toMatchObject({ afterMs: 0 });
+    expect(asked('999999999')).toMatchObject({ afterMs: MAX_RETRY_AFTER_MS });
+    expect(asked('soon')).not.toHaveProperty('afterMs');
   });
 
   it('are twice as long each time, up to a bound, and short again after a success', () => {

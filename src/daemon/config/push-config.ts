@@ -60,6 +60,13 @@ const attribute = z
 const text = word(/^[^\p{Cc}]+$/u, 'a text');
 const file = absolutePath(MAX_PATH_BYTES, '');
 
+/** Values by names of a form. */
+function named(key: z.ZodString, value: z.ZodType<string>): z.ZodType<Record<string, string>> {
+  return z.record(key, value, {
+    error: (issue) => (issue.code === 'invalid_key' ? issue.issues[0]?.message : 'must be a table'),
+  });
+}
+
 /** Headers that are the protocol's own. */
 const OWN_HEADERS =
   /^(content-(type|encoding|length)|transfer-encoding|host|connection|x-prometheus-remote-write-version)$/i;
@@ -73,8 +80,8 @@ const COMMON = {
   domains: listOf(domain, 1, MAX_ENTRIES).optional(),
   allow: listOf(family, 0, MAX_ENTRIES).optional(),
   deny: listOf(family, 0, MAX_ENTRIES).optional(),
-  headers: z.record(headerName, headerValue).optional(),
-  'header-files': z.record(headerName, file).optional(),
+  headers: named(headerName, headerValue).optional(),
+  'header-files': named(headerName, file).optional(),
   'bearer-token-file': file.optional(),
   username: text.optional(),
   'password-file': file.optional(),
@@ -145,13 +152,13 @@ const otlpTable: z.ZodType<OtlpTable> = z.strictObject(
   {
     ...COMMON,
     histograms: oneOf(['explicit', 'exponential']).optional(),
-    resource: z.record(attribute, text).optional(),
+    resource: named(attribute, text).optional(),
   },
   { error: tableError },
 );
 
 const remoteWriteTable: z.ZodType<RemoteWriteTable> = z.strictObject(
-  { ...COMMON, 'max-series': count(0, 100_000_000).optional(), labels: z.record(label, text).optional() },
+  { ...COMMON, 'max-series': count(0, 100_000_000).optional(), labels: named(label, text).optional() },
   { error: tableError },
 );
 

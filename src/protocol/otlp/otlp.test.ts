@@ -45,14 +45,14 @@ describe('a value', () => {
 
   it('is exact up to 2^63-1, and the nearest double above', () => {
     const stat: StatDescriptor = { name: 'a', type: 'cumulative', exponent: 0 };
-    const valueOf = (value: bigint) => sent(stat, value)?.data.value?.dataPoints[0];
+    const pointOf = (value: bigint) => sent(stat, value)?.data.value?.dataPoints[0];
     fc.assert(
       fc.property(fc.bigInt({ min: 0n, max: MAX_INT }), (value) => {
-        expect(valueOf(value)).toMatchObject({ value: { case: 'asInt', value } });
+        expect(pointOf(value)).toMatchObject({ value: { case: 'asInt', value } });
       }),
     );
-    expect(valueOf(MAX_INT + 1n)).toMatchObject({ value: { case: 'asDouble', value: 2 ** 63 } });
-    expect(valueOf(U64_MAX)).toMatchObject({ value: { case: 'asDouble', value: 2 ** 64 } });
+    expect(pointOf(MAX_INT + 1n)).toMatchObject({ value: { case: 'asDouble', value: 2 ** 63 } });
+    expect(pointOf(U64_MAX)).toMatchObject({ value: { case: 'asDouble', value: 2 ** 64 } });
   });
 
   it('is left out where it is several numbers and no histogram', () => {
