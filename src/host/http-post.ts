@@ -38,13 +38,11 @@ export interface HttpAnswer {
 /** Sends POST requests to one http: or https: address, one at a time, over a connection that is kept. */
 export class HttpPoster implements Disposable {
   readonly #url: URL;
-  readonly #tls: ClientTls;
   readonly #agent: PlainAgent;
 
   /** @throws TLS_FAILED where certificate or key cannot be used */
   constructor(url: URL, tls: ClientTls = {}) {
     this.#url = url;
-    this.#tls = tls;
     const options = { keepAlive: true, maxSockets: 1, timeout: KEEP_ALIVE_MS };
     // Whatever the environment tells the platform.
     const checked = { ...options, ...tls, rejectUnauthorized: true, minVersion: 'TLSv1.2' } as const;
