@@ -31,7 +31,7 @@ const TERMINAL = ['process', 'readline', 'tty'];
 /** @type {Readonly<Record<string, Room>>} */
 const ROOMS = {
   model: { rooms: [], core: [], packages: [] },
-  protocol: { rooms: ['model'], core: PURE, packages: [] },
+  protocol: { rooms: ['model'], core: PURE, packages: ['@bufbuild/protobuf', 'snappyjs'] },
   host: { rooms: ['model'], core: ['*'], packages: ['koffi', '@hono/node-server'] },
   source: { rooms: ['model', 'protocol', 'host'], core: PURE, packages: [] },
   registry: { rooms: ['model', 'host'], core: PURE, packages: ['fastest-levenshtein'] },

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeLinuxGuest } from '../test/lab/linux-guest.js';
 import { makeNewerQemu } from '../test/lab/newer-qemu.js';
+import { makeNewerVictoriaMetrics } from '../test/lab/newer-victoria-metrics.js';
 import { buildWhereStale } from './steps/build.js';
 import { installDebianPackages, missingPackages } from './steps/debian.js';
 import { installNpmPackages } from './steps/npm.js';
@@ -37,6 +38,7 @@ async function prepareMachine() {
     if (missing.length > 0) await installDebianPackages(missing.map(([, name]) => name));
   });
   await attempt(makeNewerQemu);
+  await attempt(makeNewerVictoriaMetrics);
   await attempt(makeLinuxGuest);
 }
 

@@ -25,12 +25,13 @@ export const TEST_PACKAGES = [
   ['/usr/lib/python3/dist-packages/libvirt.py', 'python3-libvirt', 'tests and benchmarks against libvirt'],
   ['/usr/sbin/ip', 'iproute2', 'tests with network devices'],
   ['/usr/bin/python3', 'python3', 'tests with network devices'],
-  ['/usr/bin/promtool', 'prometheus', 'tests of metrics against Prometheus'],
   [
     '/usr/lib/python3/dist-packages/prometheus_client',
     'python3-prometheus-client',
     'tests of metrics against the reference parser',
   ],
+  ['/usr/bin/prometheus', 'prometheus', 'tests of metrics and of pushing to Prometheus'],
+  ['/usr/bin/victoria-metrics', 'victoria-metrics', 'tests of pushing to VictoriaMetrics'],
   ['/usr/bin/fish', 'fish', 'tests of shell completion'],
   ['/usr/bin/zsh', 'zsh', 'tests of shell completion'],
 ];

@@ -69,6 +69,8 @@ function config(part: Partial<Config> = {}): Config {
     logLevel: 'info',
     access: [],
     balloon: [],
+    stateDir: join(folder, 'state'),
+    pushes: [],
     ...part,
   };
 }
@@ -92,6 +94,7 @@ async function started(
 ) {
   let registry: Registry | undefined;
   const daemon = await Daemon.start({
+    version: '0.0.0',
     config: config(part),
     createFaces: (made) => {
       registry = made;

@@ -1,3 +1,4 @@
+import type { PushState } from '../export/push.ts';
 import type { Face, FaceContext, FaceLog } from '../face/face.ts';
 import { withDeadline } from '../host/deadline.ts';
 import { RuntimeDirectory } from '../host/runtime-directory.ts';
@@ -11,6 +12,7 @@ import type { Config } from './config/config.ts';
 import { DomainStates } from './domain-states.ts';
 import { DomainWatch } from './domain-watch.ts';
 import type { Log } from './log.ts';
+import { DaemonPushes } from './pushes.ts';
 import { RuledReader } from './reader.ts';
 import { Refusals } from './refusals.ts';
 import { TlsFeed } from './tls-feed.ts';
@@ -29,6 +31,7 @@ const NEED_RESTART = [
   'tlsAddresses',
   'web',
   'metrics',
+  'stateDir',
 ] as const satisfies readonly (keyof Config)[];
 
 /** What a daemon is made of. */
@@ -39,6 +42,8 @@ export interface DaemonOptions {
   readonly log: Log;
   /** Whose daemon it is: this user may read everything. */
   readonly ownUid: number;
+  /** Of virtstat. */
+  readonly version: string;
   /** Listening sockets that the service manager passed on, by name. */
   readonly activated?: ReadonlyMap<string, number>;
 }
@@ -55,6 +60,7 @@ export class Daemon {
   readonly #tls: TlsFeed | undefined;
   readonly #web: WebFeed | undefined;
   readonly #polling: DaemonPolling;
+  readonly #pushes: DaemonPushes;
   /** What became of every domain that is there. */
   readonly states: DomainStates;
   #config: Config;
@@ -68,7 +74,7 @@ export class Daemon {
     tls: TlsFeed | undefined,
     web: WebFeed | undefined,
   ) {
-    const { config, log, ownUid, createFaces } = options;
+    const { config, log, ownUid, createFaces, version } = options;
     this.#config = config;
     this.#log = log;
     this.#ownUid = ownUid;
@@ -85,6 +91,7 @@ export class Daemon {
       onCome: (domain) => this.states.add(domain),
       onGo: (domain) => this.states.remove(domain),
     });
+    this.#pushes = new DaemonPushes({ registry, states: this.states, stateDir: config.stateDir, version, log });
     this.#polling = new DaemonPolling({
       domains: this.#watch,
       pollingOf: (id) => registry.balloonPollingOf(id),
@@ -96,7 +103,7 @@ export class Daemon {
   /**
    * Takes the runtime directory, looks for domains, and resolves when every face listens. What was started is stopped again
    * where one cannot.
-   * @throws ADDRESS_IN_USE, ACCESS_DENIED, URI_INVALID, URI_UNSUPPORTED, TLS_FAILED, CONFIG_INVALID, what a face raises
+   * @throws ADDRESS_IN_USE, ACCESS_DENIED, URI_INVALID, URI_UNSUPPORTED, TLS_FAILED, CONFIG_INVALID, QUEUE_UNUSABLE, what a face raises
    */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { config, log, activated = new Map<string, number>() } = options;
@@ -111,11 +118,17 @@ export class Daemon {
       await Promise.all(daemon.#faces.map((face) => daemon.#listen(face, activated, untaken)));
       for (const name of untaken) log.warn({ socket: name }, 'no face takes this socket of the service manager');
       daemon.#polling.configure(config.balloon);
+      await daemon.#pushes.configure(config.pushes);
       return daemon;
     } catch (error) {
       await daemon.stop();
       throw error;
     }
+  }
+
+  /** How the pushes do. */
+  get pushes(): readonly PushState[] {
+    return this.#pushes.states;
   }
 
   /** Names of the faces that listen. */
@@ -144,6 +157,7 @@ export class Daemon {
       this.#refusals.forget();
     }
     if (isOther('balloon')) this.#polling.configure(config.balloon);
+    await this.#configurePushes(config);
     if (isOther('discoveryIntervalMs')) this.#watch.intervalMs = config.discoveryIntervalMs;
     const hadTls = this.#tls !== undefined;
     const unchangeable =
@@ -173,11 +187,21 @@ export class Daemon {
         }
       }),
     );
-    await this.#polling.stop();
+    await Promise.all([this.#polling.stop(), this.#pushes.stop()]);
     // Closing the registry ends the look that may be under way.
     await this.#registry.close();
     await this.#watch.stop();
     this.#directory[Symbol.dispose]();
+  }
+
+  /** Also where the configuration says the same: the files may be new. */
+  async #configurePushes({ pushes }: Config): Promise<void> {
+    try {
+      await this.#pushes.configure(pushes);
+    } catch (error) {
+      const { code, message } = VirtstatError.from(error, 'INTERNAL', 'a push cannot begin');
+      this.#log.error({ code, reason: message }, 'a push cannot begin; the next reload tries again');
+    }
   }
 
   /** Sources that stay are not opened anew: a monitor has one place, and its last values are kept. */

@@ -32,6 +32,7 @@ export async function runDaemon({ config, version, load }: RunOptions): Promise<
       createFaces: (registry) => createFaces({ config, registry, version }),
       log,
       activated,
+      version,
       ownUid: process.geteuid?.() ?? 0,
     });
     log.info({ pid: process.pid, runtimeDir: config.runtimeDir, faces: daemon.faces }, 'ready');

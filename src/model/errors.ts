@@ -47,6 +47,8 @@ export const ERROR_CODES = {
   STATS_FILE_NOT_KEPT: 'The VMM keeps no stats file open that could be shared.',
   KERNEL_UNSAFE: 'This kernel may crash when a stats file outlives its VM.',
   PLATFORM_UNSUPPORTED: 'System calls are not available on this platform.',
+  QUEUE_UNUSABLE: 'The files of what waits to be sent cannot be read or written.',
+  PUSH_FAILED: 'An engine did not take what was sent to it.',
   STATS_NOT_OFFERED: 'The VMM measures nothing of the kind.',
   DOMAIN_GONE: 'The VM has exited.',
   DEMO_FAILED: 'The demo could not start a VM.',

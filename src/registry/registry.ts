@@ -1,4 +1,5 @@
 import { untilDeadline, whileWanted } from '../host/deadline.ts';
+import { pause } from '../host/pause.ts';
 import { type Domain, isDomainNamed } from '../model/domain.ts';
 import { cancellation, VirtstatError } from '../model/errors.ts';
 import type { StatsFilter } from '../model/filter.ts';
@@ -339,18 +340,4 @@ function namedIn(names: readonly string[]): (domain: Domain) => boolean {
 function checkDuration(name: string, ms: number): void {
   if (ms >= 1 && ms <= MAX_TIMER_MS) return;
   throw new VirtstatError('USAGE', `${name} must be 1 to ${MAX_TIMER_MS} milliseconds, and is ${ms}`);
-}
-
-/** Waits, or less when the signal fires. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

@@ -6,3 +6,6 @@ export const NEWER_QEMU_ROOT: string;
 
 /** Where kernel and initramfs of the Linux guest lie. They are there only when they are whole. */
 export const LINUX_GUEST: string;
+
+/** VictoriaMetrics of Debian 13, a program that needs nothing beside it. */
+export const NEWER_VICTORIA_METRICS: string;

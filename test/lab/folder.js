@@ -10,3 +10,6 @@ export const NEWER_QEMU_ROOT = join(LAB, 'root-trixie');
 
 /** Where kernel and initramfs of the Linux guest lie. They are there only when they are whole. */
 export const LINUX_GUEST = join(LAB, 'linux-guest');
+
+/** VictoriaMetrics of Debian 13, a program that needs nothing beside it. */
+export const NEWER_VICTORIA_METRICS = join(LAB, 'victoria-metrics-trixie');

@@ -1,5 +1,6 @@
 import type { HostPort } from '../../host/tls-listener.ts';
 import type { TlsServerFiles } from '../../host/tls-material.ts';
+import type { PushConfig } from './push-config.ts';
 
 /** What the daemon is to do: the configuration, checked and in units. `schema.ts` says how people write it. */
 export interface Config {
@@ -27,6 +28,9 @@ export interface Config {
   readonly access: readonly AccessRule[];
   /** The first rule that names a domain holds. */
   readonly balloon: readonly BalloonRule[];
+  /** Where files lie that are to outlive the daemon. */
+  readonly stateDir: string;
+  readonly pushes: readonly PushConfig[];
 }
 
 /** Has the guests of domains asked for their memory statistics. */

@@ -57,6 +57,41 @@ export function yesOrNo(): z.ZodType<boolean> {
   }) as z.ZodType<boolean>;
 }
 
+const UNITS_BYTES: Readonly<Record<string, number>> = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 };
+
+/** A size with its unit, in bytes: `64MiB`. */
+export function byteSize(minBytes: number, maxBytes: number): z.ZodType<number> {
+  const textOf = (bytes: number): string => {
+    const unit = ['TiB', 'GiB', 'MiB'].find((name) => bytes % (UNITS_BYTES[name] ?? 1) === 0) ?? 'KiB';
+    return `${bytes / (UNITS_BYTES[unit] ?? 1)}${unit}`;
+  };
+  const right = `a size from ${textOf(minBytes)} to ${textOf(maxBytes)}, in quotes, like "64MiB"`;
+  return z.string({ error: `must be ${right}` }).transform((text, context) => {
+    const [, number = '', unit = ''] = /^(\d{1,9})(KiB|MiB|GiB|TiB)$/.exec(text) ?? [];
+    const bytes = number === '' ? Number.NaN : Number(number) * (UNITS_BYTES[unit] ?? 1);
+    if (bytes >= minBytes && bytes <= maxBytes) return bytes;
+    context.issues.push({ code: 'custom', input: text, message: `${shown(text)} is not right; it must be ${right}` });
+    return z.NEVER;
+  });
+}
+
+/** An `http:` or `https:` URL; secrets have keys of their own. */
+export function httpUrl(): z.ZodType<string> {
+  const right = 'an http:// or https:// URL without user, password and fragment';
+  return z.string({ error: `must be ${right}, in quotes` }).refine(
+    (text) => {
+      const url = URL.canParse(text) ? new URL(text) : undefined;
+      return url !== undefined && /^https?:$/.test(url.protocol) && `${url.username}${url.password}${url.hash}` === '';
+    },
+    { error: (issue) => `${shown(withoutUser(issue.input))} is not right; it must be ${right}` },
+  );
+}
+
+/** A password that stands where it must not is not told once more. */
+function withoutUser(text: unknown): unknown {
+  return typeof text === 'string' ? text.replace(/\/\/.*@/, '//…@') : text;
+}
+
 /** Permission bits in octal, as in chmod: `0660`. */
 export function fileMode(): z.ZodType<number> {
   return z

@@ -218,6 +218,25 @@ const FACTS: Readonly<Record<string, KeyFacts>> = {
     help: 'whose guests are asked for memory statistics, and how often',
     default: [],
   },
+  'state-dir': {
+    form: 'text',
+    placeholder: 'dir',
+    help: 'directory of what is to outlive the daemon: what waits to be pushed',
+    defaultText: '`$STATE_DIRECTORY`, else `/var/lib/virtstat` for root, else `$XDG_STATE_HOME/virtstat`',
+    needsRestart: true,
+  },
+  otlp: {
+    form: 'tables',
+    placeholder: 'push',
+    help: 'engines that get metrics by OTLP',
+    default: [],
+  },
+  'remote-write': {
+    form: 'tables',
+    placeholder: 'push',
+    help: 'engines that get metrics by Prometheus remote write',
+    default: [],
+  },
 };
 
 /** Every key, in the order of the documentation. */

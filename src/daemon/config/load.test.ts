@@ -65,6 +65,8 @@ describe('a right configuration', () => {
       logLevel: 'info',
       access: [],
       balloon: [],
+      stateDir: '/var/lib/virtstat',
+      pushes: [],
     });
     expect((await right(undefined, { uid: 7, env: { XDG_RUNTIME_DIR: '/x' } })).runtimeDir).toBe('/x/virtstat');
     expect((await right(undefined, { uid: 7 })).runtimeDir).toBe('/run/user/7/virtstat');
@@ -79,6 +81,7 @@ describe('a right configuration', () => {
       timeout = "1m"
       discovery-interval = "500ms"
       runtime-dir = "/srv/v"
+      state-dir = "/srv/s"
       faces = []
       qmp.max-age = "0s"
       libvirt.max-age = "2s"
@@ -124,6 +127,8 @@ describe('a right configuration', () => {
         },
       ],
       balloon: [{ domains: ['web-*', 'db'], intervalSeconds: 90 }],
+      stateDir: '/srv/s',
+      pushes: [],
     });
   });
 

@@ -99,6 +99,14 @@ export function defaultRuntimeDir({ env, uid }: Pick<ConfigInput, 'env' | 'uid'>
   return uid === 0 ? '/run/virtstat' : `${own || `/run/user/${uid}`}/virtstat`;
 }
 
+/** Where files lie that are to outlive the daemon; the service manager names a directory that it has made. */
+function defaultStateDir({ env, uid }: Pick<ConfigInput, 'env' | 'uid'>): string {
+  const [given] = (env['STATE_DIRECTORY'] ?? '').split(':');
+  if (given) return given;
+  if (uid === 0) return '/var/lib/virtstat';
+  return `${env['XDG_STATE_HOME'] || `${env['HOME'] || `/var/tmp/virtstat-${uid}`}/.local/state`}/virtstat`;
+}
+
 interface ConfigFile {
   readonly path: string;
   readonly lines: TomlLines;
@@ -143,6 +151,7 @@ function defaultSettings(input: ConfigInput): TomlTable {
 
 function defaultOf(key: ConfigKey, input: ConfigInput): unknown {
   if (key.name === 'runtime-dir') return defaultRuntimeDir(input);
+  if (key.name === 'state-dir') return defaultStateDir(input);
   // As for every command.
   const uri = input.env['VIRTSTAT_DEFAULT_URI'];
   return key.name === 'connect' && uri ? [uri] : key.default;

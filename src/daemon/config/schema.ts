@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { HostPort } from '../../host/tls-listener.ts';
 import { type Accounts, type Config, DEFAULT_WEB_ADDRESS, FACE_NAMES, LOG_LEVELS, PROFILE_NAMES } from './config.ts';
 import { absolutePath, count, duration, fileMode, hostPort, listOf, oneOf, word, yesOrNo } from './forms.ts';
+import { otlpTables, pushConfigs, remoteWriteTables } from './push-config.ts';
 
 /** How many sources one daemon reads. */
 export const MAX_SOURCES = 1024;
@@ -118,6 +119,9 @@ function makeSchema({ userId, groupId }: Accounts) {
       log: table({ level: oneOf(LOG_LEVELS) }),
       access: listOf(rule, 0, MAX_RULES),
       balloon: listOf(balloon, 0, MAX_RULES),
+      'state-dir': absolutePath(MAX_PATH_BYTES - 256, ', so that no file fits below it'),
+      otlp: otlpTables,
+      'remote-write': remoteWriteTables,
     },
     { error: tableError },
   );
@@ -198,7 +202,7 @@ export type Checked = { readonly config: Config } | { readonly findings: readonl
 export function checkConfig(settings: unknown, accounts: Accounts): Checked {
   const result = makeSchema(accounts).safeParse(settings);
   if (!result.success) return { findings: result.error.issues.flatMap(findingsOf) };
-  const { connect, timeout, faces, qmp, libvirt, socket, tls, web, metrics, log, access, balloon, ...others } =
+  const { connect, timeout, faces, qmp, libvirt, socket, tls, web, metrics, log, access, balloon, otlp, ...others } =
     result.data;
   const { 'cert-file': certFile, 'key-file': keyFile, 'client-ca-file': clientCaFile } = tls;
   return {
@@ -246,6 +250,8 @@ export function checkConfig(settings: unknown, accounts: Accounts): Checked {
         };
       }),
       balloon: balloon.map(({ domains, poll }) => ({ domains, intervalSeconds: poll / 1000 })),
+      stateDir: others['state-dir'],
+      pushes: pushConfigs(otlp, others['remote-write']),
     },
   };
 }

@@ -1,0 +1,110 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { NEWER_VICTORIA_METRICS } from './folder.js';
+
+const READY_LIMIT_MS = 20_000;
+
+/** The time-series engines that tests push to. */
+export const ENGINES: Readonly<Record<EngineName, string>> = {
+  prometheus: '/usr/bin/prometheus',
+  'victoria-metrics': '/usr/bin/victoria-metrics',
+  'newer victoria-metrics': NEWER_VICTORIA_METRICS,
+};
+
+/** The name of an engine. */
+export type EngineName = 'prometheus' | 'victoria-metrics' | 'newer victoria-metrics';
+
+/** Why this engine cannot be started here; undefined where it can. */
+export function whyNoEngine(engine: EngineName): string | undefined {
+  return existsSync(ENGINES[engine]) ? undefined : `${ENGINES[engine]} is not there`;
+}
+
+/** A port that nobody listens at. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+/** A real engine, with its data in a folder of the test. */
+export class Engine implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  readonly url: string;
+
+  private constructor(child: ChildProcess, url: string) {
+    this.#child = child;
+    this.url = url;
+  }
+
+  /** Starts it at this port, and waits until it is ready; what an earlier one left in the folder is there. */
+  static async start(engine: EngineName, folder: string, port: number): Promise<Engine> {
+    const address = `127.0.0.1:${port}`;
+    writeFileSync(join(folder, 'prometheus.yml'), 'global: {}\n');
+    const args =
+      engine === 'prometheus'
+        ? [
+            `--config.file=${folder}/prometheus.yml`,
+            `--storage.tsdb.path=${folder}/data`,
+            `--web.listen-address=${address}`,
+            '--web.enable-remote-write-receiver',
+            '--query.max-samples=100000000',
+          ]
+        : [`-httpListenAddr=${address}`, `-storageDataPath=${folder}/data`, '-search.maxUniqueTimeseries=1000000'];
+    const child = spawn(ENGINES[engine], args, { stdio: 'ignore' });
+    const started = new Engine(child, `http://${address}`);
+    const deadlineMs = performance.now() + READY_LIMIT_MS;
+    const health = `http://${address}${engine === 'prometheus' ? '/-/ready' : '/health'}`;
+    while (performance.now() < deadlineMs && child.exitCode === null) {
+      const ready = await fetch(health).then(
+        (response) => response.ok,
+        () => false,
+      );
+      if (ready) return started;
+      await sleep(50);
+    }
+    await started.stop();
+    throw new Error(`${engine} did not become ready`);
+  }
+
+  /** The numbers that a query of PromQL gives. */
+  async query(query: string, timeMs: number = Date.now()): Promise<readonly number[]> {
+    const found = await this.#results(query, timeMs);
+    return found.map(({ value }) => Number(value[1]));
+  }
+
+  /** The labels of what a query gives. */
+  async labels(query: string): Promise<readonly Readonly<Record<string, string>>[]> {
+    return (await this.#results(query, Date.now())).map(({ metric }) => metric);
+  }
+
+  async #results(query: string, timeMs: number): Promise<readonly Result[]> {
+    const body = new URLSearchParams({ query, time: String(timeMs / 1000), nocache: '1' });
+    const response = await fetch(`${this.url}/api/v1/query`, { method: 'POST', body });
+    const answer = (await response.json()) as { readonly data?: { readonly result: readonly Result[] } };
+    if (answer.data === undefined) throw new Error(`the engine answered ${JSON.stringify(answer)}`);
+    return answer.data.result;
+  }
+
+  /** Ends it, and waits for that. */
+  async stop(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    this.#child.kill('SIGTERM');
+    await once(this.#child, 'exit');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+interface Result {
+  readonly metric: Readonly<Record<string, string>>;
+  readonly value: readonly [number, string];
+}
