@@ -39,6 +39,7 @@ export const ERROR_CODES = {
   LIBVIRT_CALL_FAILED: 'A libvirt daemon answered a call with an error.',
   LIBVIRT_MESSAGE_INVALID: 'A libvirt daemon sent something that its protocol does not promise.',
   LIBVIRT_AUTH_FAILED: 'A libvirt daemon did not let us in, or is not the one that it says it is.',
+  HTTP_FAILED: 'An HTTP server answered with a status that is no success.',
   HMP_TEXT_INVALID: 'A text is not what `info stats` prints.',
   STATS_FILE_TRUNCATED: 'A stats file ends before something that its header or a descriptor says is there.',
   STATS_FILE_INVALID: 'A stats file contradicts the KVM binary statistics format.',
