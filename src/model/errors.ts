@@ -46,6 +46,7 @@ export const ERROR_CODES = {
   STATS_FILE_TOO_LARGE: 'A stats file announces more than the bounds allow.',
   STATS_FILE_UNREADABLE: 'Reading a stats file failed.',
   STATS_FILE_NOT_KEPT: 'The VMM keeps no stats file open that could be shared.',
+  OUTPUT_FAILED: 'Writing a file that was asked for failed.',
   KERNEL_UNSAFE: 'This kernel may crash when a stats file outlives its VM.',
   PLATFORM_UNSUPPORTED: 'System calls are not available on this platform.',
   STATS_NOT_OFFERED: 'The VMM measures nothing of the kind.',

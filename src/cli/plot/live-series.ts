@@ -1,10 +1,10 @@
 import type { Domain } from '../../model/domain.ts';
 import { boundariesOf, HISTOGRAM } from '../../model/histogram.ts';
 import type { Sample } from '../../model/sample.ts';
-import type { StatDescriptor } from '../../model/stat.ts';
 import type { SampleAnswer } from '../../registry/answer.ts';
 import type { SchemaBook } from '../schema-book.ts';
 import type { PlotPoint, PlotSeries } from './series.ts';
+import type { Choice } from './stat-words.ts';
 
 /** The most values that are kept of one stat of one object: the oldest ones go. An hour at one a second. */
 export const MAX_POINTS = 3600;
@@ -17,12 +17,12 @@ interface Growing {
 
 /** Samples as they come, as series. */
 export class LiveSeries {
-  readonly #wanted: (stat: StatDescriptor) => boolean;
+  readonly #isMeant: Choice['isMeant'];
   readonly #series = new Map<string, Growing>();
 
-  /** Keeps the stats that are `wanted`. */
-  constructor(wanted: (stat: StatDescriptor) => boolean) {
-    this.#wanted = wanted;
+  /** Keeps the stats that are meant. */
+  constructor(isMeant: Choice['isMeant']) {
+    this.#isMeant = isMeant;
   }
 
   /** Takes up the samples of a sweep; old values again are no new ones. */
@@ -49,7 +49,7 @@ export class LiveSeries {
     const descriptors = book.of(domain, sample);
     for (const { name, value } of stats) {
       const stat = descriptors.get(name);
-      if (stat === undefined || !this.#wanted(stat)) continue;
+      if (stat === undefined || !this.#isMeant(target, stat)) continue;
       const key = JSON.stringify([domain.id, provider, target, path ?? null, name]);
       let growing = this.#series.get(key);
       if (growing === undefined) {

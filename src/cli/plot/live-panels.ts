@@ -1,0 +1,62 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { SampleAnswer } from '../../registry/answer.ts';
+import type { ReadOptions } from '../../registry/registry.ts';
+import { domainNames } from '../domain-names.ts';
+import { SchemaBook } from '../schema-book.ts';
+import type { Session } from '../session.ts';
+import { LiveSeries } from './live-series.ts';
+import type { Panel } from './panel.ts';
+import { type Objects, panelsOf } from './panels.ts';
+import { chooseStats } from './stat-words.ts';
+
+/** How values are collected for a picture. */
+export interface LiveOptions extends ReadOptions {
+  readonly signal: AbortSignal;
+  /** From the start of one sweep to the start of the next, in milliseconds. */
+  readonly intervalMs: number;
+  /** How long, in milliseconds; absent: until the signal fires. */
+  readonly durationMs?: number;
+  readonly objects?: Objects;
+}
+
+/** What a picture shows after a sweep. */
+export interface LivePicture {
+  readonly panels: readonly Panel[];
+  readonly answers: readonly SampleAnswer[];
+  /** How long it has been going on, in milliseconds. */
+  readonly elapsedMs: number;
+}
+
+/**
+ * The pictures of some stats as they grow, sweep by sweep.
+ * @throws what {@link chooseStats} throws; NOTHING_MATCHED for a domain that is not there
+ */
+export async function* livePanels(
+  { registry }: Pick<Session, 'registry'>,
+  words: readonly string[],
+  options: LiveOptions,
+): AsyncGenerator<LivePicture, void, void> {
+  const { signal, intervalMs, durationMs = Number.POSITIVE_INFINITY, objects, domains } = options;
+  const read = { signal, ...(domains && { domains }) };
+  await registry.find(read);
+  const schemas = await registry.schemas(read);
+  const { filters, isMeant } = chooseStats(
+    words,
+    schemas.flatMap(({ items }) => items),
+  );
+  const book = new SchemaBook(schemas);
+  const series = new LiveSeries(isMeant);
+  const startMs = performance.now();
+  for (let dueMs = startMs; !signal.aborted; ) {
+    const answers = (await Promise.all(filters.map((filter) => registry.query(filter, read)))).flat();
+    if (!book.covers(answers)) book.add(await registry.schemas(read));
+    series.add(answers, book);
+    const elapsedMs = performance.now() - startMs;
+    const nameOf = domainNames(answers.map(({ domain }) => domain));
+    yield { panels: panelsOf(series.series(nameOf), objects), answers, elapsedMs };
+    if (elapsedMs >= durationMs) return;
+    do dueMs += intervalMs;
+    while (dueMs < performance.now());
+    await delay(dueMs - performance.now(), undefined, { signal }).catch(() => undefined);
+  }
+}
