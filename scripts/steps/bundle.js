@@ -58,7 +58,7 @@ export async function bundleCommandLine(dist) {
       {
         name: 'verbs-apart',
         setup: ({ onResolve }) =>
-          onResolve({ filter: /^\.\/verbs\// }, ({ path }) => {
+          onResolve({ filter: /^\.\.\/verbs\// }, ({ path }) => {
             const verb = basename(path, '.js');
             return VERBS_APART.includes(verb) ? { path: `./${verb}.cjs`, external: true } : undefined;
           }),
