@@ -1,5 +1,15 @@
 import { CONFIG_KEYS } from '../daemon/config/keys.ts';
-import { collect, parseIndex, parseInterval, parseMilliseconds, parsePolling, SHELLS } from './arguments.ts';
+import {
+  collect,
+  parseBytes,
+  parseEvery,
+  parseIndex,
+  parseInterval,
+  parseLasting,
+  parseMilliseconds,
+  parsePolling,
+  SHELLS,
+} from './arguments.ts';
 import { type AnyCommand, Argument, Command, CommanderError, Option } from './commander.ts';
 import { VM_KINDS } from './demo/choose.ts';
 import { FLAG_OPTIONS, STATS_OPTIONS } from './domstats-options.ts';
@@ -21,6 +31,7 @@ const VERBS: Readonly<Record<string, (program: AnyCommand, finish: Finish) => vo
   domstats: addDomStats,
   'guest-memory': addGuestMemory,
   monitor: addMonitor,
+  record: addRecord,
   serve: addServe,
   demo: addDemo,
   completion: addCompletion,
@@ -210,6 +221,45 @@ function addMonitor(program: AnyCommand, finish: Finish): void {
     .action(async (options, command) => {
       const { monitor } = await import('./verbs/monitor.ts');
       finish(await monitor({ ...options, ...command.optsWithGlobals() }));
+    });
+}
+
+function addRecord(program: AnyCommand, finish: Finish): void {
+  program
+    .command('record')
+    .description('record stats over time, as Parquet')
+    .argument('<stats...>', '[PROVIDER:][TARGET/]NAME each, or * in place of NAME for all')
+    .requiredOption('-o, --output <path>', 'one file, where the name ends in .parquet, else a directory of segments')
+    .option('--every <duration>', 'from one sweep to the next (default: 1s)', parseEvery)
+    .option('--for <duration>', 'end after so long (default: when stopped, as with Ctrl-C)', parseLasting)
+    .option('--domain <domain>', DOMAIN_HELP, collect)
+    .option('--keep-age <duration>', 'in a directory: remove segments that are older, like 7d', parseLasting)
+    .option('--keep-size <size>', 'in a directory: remove the oldest segments above this size, like 10GiB', parseBytes)
+    .addHelpText(
+      'after',
+      examples(
+        'virtstat record halt_poll_fail_ns --every 1s --for 10m -o r.parquet',
+        "virtstat record 'vcpu/*' block:* --domain web-1 --keep-age 7d -o /var/lib/virtstat/web-1",
+      ),
+    )
+    .action(async (stats, { for: lasting, every, output, domain, keepAge, keepSize }, command) => {
+      const { record } = await import('./verbs/record.ts');
+      finish(
+        await record({
+          ...command.optsWithGlobals(),
+          stats,
+          output,
+          ...(every !== undefined && { everyMs: every }),
+          ...(lasting !== undefined && { forMs: lasting }),
+          ...(domain !== undefined && { domain }),
+          ...((keepAge ?? keepSize) !== undefined && {
+            retention: {
+              ...(keepAge !== undefined && { ageMs: keepAge }),
+              ...(keepSize !== undefined && { sizeBytes: keepSize }),
+            },
+          }),
+        }),
+      );
     });
 }
 

@@ -85,7 +85,7 @@ async function loadDuckDb(): Promise<DuckDb> {
 
 /** Where npm puts what is installed for all, packages lie below `lib`. */
 function isGlobal(): boolean {
-  return /\/lib\/node_modules\/virtstat\//.test(import.meta.url ?? '');
+  return /\/lib\/node_modules\/virtstat\//.test(import.meta.url);
 }
 
 /** What DuckDB says of a failure, in one line. */
