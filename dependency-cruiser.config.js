@@ -1,7 +1,7 @@
 // @ts-check
 // The layer rule, as a table: data flows one way, and a room imports only what its row names. ARCHITECTURE.md says why.
 //
-//   model  <-  protocol, host  <-  source, registry  <-  face, export, history  <-  daemon  <-  cli
+//   model  <-  protocol, host  <-  history  <-  source, registry  <-  face, export  <-  daemon  <-  cli
 
 /** Parts of Node.js that compute and touch nothing outside the process. */
 const PURE = [
@@ -33,11 +33,12 @@ const ROOMS = {
   model: { rooms: [], core: [], packages: [] },
   protocol: { rooms: ['model'], core: PURE, packages: [] },
   host: { rooms: ['model'], core: ['*'], packages: ['koffi'] },
-  source: { rooms: ['model', 'protocol', 'host'], core: PURE, packages: [] },
+  source: { rooms: ['model', 'protocol', 'host', 'history'], core: PURE, packages: [] },
   registry: { rooms: ['model', 'host'], core: PURE, packages: ['fastest-levenshtein'] },
   face: { rooms: ['model', 'protocol', 'host', 'registry'], core: PURE, packages: [] },
   export: { rooms: ['model', 'protocol', 'host', 'registry'], core: PURE, packages: [] },
-  history: { rooms: ['model', 'protocol', 'host', 'registry'], core: PURE, packages: [] },
+  // DuckDB is an optional peer: its types may be named anywhere in the room, itself it is loaded with `await import()` alone.
+  history: { rooms: ['model', 'host'], core: PURE, packages: ['@duckdb/node-api'] },
   daemon: {
     rooms: ['model', 'protocol', 'host', 'source', 'registry', 'face', 'export', 'history'],
     core: PURE,
@@ -127,6 +128,12 @@ const RULES = [
     to: { circular: true, viaOnly: { dependencyTypesNot: ['dynamic-import'] } },
   },
   {
+    name: 'duckdb-on-demand',
+    comment: 'DuckDB is loaded when a recording is opened, and not with the module: it may be missing.',
+    from: { path: '^src/', pathNot: TESTS },
+    to: { path: 'node_modules/@duckdb/', dependencyTypesNot: ['type-only', 'type-import', 'dynamic-import'] },
+  },
+  {
     name: 'all-resolve',
     comment: 'Every import leads somewhere, and every package is in package.json.',
     from: { path: '^(src|test|bench|fuzz)/' },
@@ -134,9 +141,14 @@ const RULES = [
   },
   {
     name: 'no-development-packages',
-    comment: 'What ships does not use a package of devDependencies, but for those whose code ships in the bundles.',
+    comment:
+      'What ships does not use a package of devDependencies, but for those whose code ships in the bundles, and DuckDB, which the user adds.',
     from: { path: '^src/', pathNot: TESTS },
-    to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'], pathNot: '^node_modules/(commander|echarts)/' },
+    to: {
+      dependencyTypes: ['npm-dev'],
+      dependencyTypesNot: ['type-only'],
+      pathNot: '^node_modules/(commander|echarts|@duckdb)/',
+    },
   },
 ];
 

@@ -7,7 +7,7 @@ import { ROOT } from './project.js';
 const PROGRAMS = { virtstat: 'main.js', 'vm-owner': 'demo/vm-owner.js' };
 
 /** Verbs that are long-lived or large: each is a file of its own, so that the quick ones need not read them. */
-const VERBS_APART = ['completion', 'demo', 'monitor', 'plot', 'serve'];
+const VERBS_APART = ['completion', 'demo', 'monitor', 'plot', 'record', 'serve'];
 
 /** What stays a module of its own: the live screen, whose library is one that only `import` can load. */
 const LIVE_SCREEN = 'live/frames.js';
@@ -44,7 +44,7 @@ export async function bundleCommandLine(dist) {
     minifySyntax: true,
     minifyWhitespace: true,
     packages: 'bundle',
-    external: ['@bomb.sh/tab', '@bomb.sh/tab/*', 'koffi', 'pino', 'smol-toml', 'zod'],
+    external: ['@bomb.sh/tab', '@bomb.sh/tab/*', '@duckdb/node-api', 'koffi', 'pino', 'smol-toml', 'zod'],
     define: { 'import.meta.url': 'bundleUrl' },
     banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
     plugins: [

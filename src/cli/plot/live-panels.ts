@@ -1,13 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SampleAnswer } from '../../registry/answer.ts';
 import type { ReadOptions } from '../../registry/registry.ts';
+import { type StatWord, selectStats } from '../../registry/selection.ts';
 import { domainNames } from '../domain-names.ts';
+import { requireKnown } from '../known-stats.ts';
 import { SchemaBook } from '../schema-book.ts';
 import type { Session } from '../session.ts';
 import { LiveSeries } from './live-series.ts';
+import { meantBy, withBoundaries } from './meant.ts';
 import type { Panel } from './panel.ts';
 import { type Objects, panelsOf } from './panels.ts';
-import { chooseStats } from './stat-words.ts';
 
 /** How values are collected for a picture. */
 export interface LiveOptions extends ReadOptions {
@@ -29,23 +31,20 @@ export interface LivePicture {
 
 /**
  * The pictures of some stats as they grow, sweep by sweep.
- * @throws what {@link chooseStats} throws; NOTHING_MATCHED for a domain that is not there
+ * @throws what {@link requireKnown} throws
  */
 export async function* livePanels(
   { registry }: Pick<Session, 'registry'>,
-  words: readonly string[],
+  words: readonly StatWord[],
   options: LiveOptions,
 ): AsyncGenerator<LivePicture, void, void> {
   const { signal, intervalMs, durationMs = Number.POSITIVE_INFINITY, objects, domains } = options;
   const read = { signal, ...(domains && { domains }) };
-  await registry.find(read);
-  const schemas = await registry.schemas(read);
-  const { filters, isMeant } = chooseStats(
-    words,
-    schemas.flatMap(({ items }) => items),
-  );
+  const schemas = await requireKnown(registry, words, read);
+  const known = schemas.flatMap(({ items }) => items);
+  const filters = withBoundaries(selectStats(words, known).filters, known);
   const book = new SchemaBook(schemas);
-  const series = new LiveSeries(isMeant);
+  const series = new LiveSeries(meantBy(words));
   const startMs = performance.now();
   for (let dueMs = startMs; !signal.aborted; ) {
     const answers = (await Promise.all(filters.map((filter) => registry.query(filter, read)))).flat();

@@ -3,8 +3,8 @@ import { boundariesOf, HISTOGRAM } from '../../model/histogram.ts';
 import type { Sample } from '../../model/sample.ts';
 import type { SampleAnswer } from '../../registry/answer.ts';
 import type { SchemaBook } from '../schema-book.ts';
+import type { StatAbout } from './meant.ts';
 import type { PlotPoint, PlotSeries } from './series.ts';
-import type { Choice } from './stat-words.ts';
 
 /** The most values that are kept of one stat of one object: the oldest ones go. An hour at one a second. */
 export const MAX_POINTS = 3600;
@@ -17,11 +17,11 @@ interface Growing {
 
 /** Samples as they come, as series. */
 export class LiveSeries {
-  readonly #isMeant: Choice['isMeant'];
+  readonly #isMeant: (about: StatAbout) => boolean;
   readonly #series = new Map<string, Growing>();
 
   /** Keeps the stats that are meant. */
-  constructor(isMeant: Choice['isMeant']) {
+  constructor(isMeant: (about: StatAbout) => boolean) {
     this.#isMeant = isMeant;
   }
 
@@ -49,7 +49,7 @@ export class LiveSeries {
     const descriptors = book.of(domain, sample);
     for (const { name, value } of stats) {
       const stat = descriptors.get(name);
-      if (stat === undefined || !this.#isMeant(target, stat)) continue;
+      if (stat === undefined || !this.#isMeant({ provider, target, name })) continue;
       const key = JSON.stringify([domain.id, provider, target, path ?? null, name]);
       let growing = this.#series.get(key);
       if (growing === undefined) {

@@ -47,7 +47,10 @@ export function panelLines(panels: readonly Panel[], size: FrameSize, paint: Pai
 
 /** The panels as they fit on a screen: the pictures share the rows; what does not fit is cut. */
 export function screenLines(panels: readonly Panel[], { columns, rows }: FrameSize, paint: Paint): readonly string[] {
-  const around = panels.reduce((sum, panel) => sum + AROUND_ROWS + (panel.kind === 'lines' ? panel.lines.length : 0), 0);
+  const around = panels.reduce(
+    (sum, panel) => sum + AROUND_ROWS + (panel.kind === 'lines' ? panel.lines.length : 0),
+    0,
+  );
   const share = Math.floor((rows - around) / Math.max(1, panels.length));
   const lines = panelLines(panels, { columns, rows: Math.max(MIN_ROWS, Math.min(MAX_ROWS, share)) }, paint);
   return lines.length <= rows ? lines : [...lines.slice(0, rows - 1), `… ${lines.length - rows + 1} more lines`];

@@ -1,15 +1,16 @@
 import { Recording } from '../../history/recording.ts';
-import type { TimeSeries } from '../../history/time-series.ts';
+import type { SeriesFilter, TimeSeries } from '../../history/time-series.ts';
 import type { Domain } from '../../model/domain.ts';
 import type { StatsFilter } from '../../model/filter.ts';
 import { boundariesName, HISTOGRAM } from '../../model/histogram.ts';
 import type { StatValue } from '../../model/sample.ts';
 import { checkDomains } from '../../registry/check.ts';
+import { type StatWord, selectStats } from '../../registry/selection.ts';
 import { domainNames } from '../domain-names.ts';
+import { meantBy, withBoundaries } from './meant.ts';
 import type { Panel } from './panel.ts';
 import { type Objects, panelsOf } from './panels.ts';
 import type { PlotSeries } from './series.ts';
-import { chooseStats } from './stat-words.ts';
 
 /** What of a recording is shown. */
 export interface RecordedOptions {
@@ -22,27 +23,29 @@ export interface RecordedOptions {
 
 /**
  * The pictures of some stats of a recording.
- * @throws what {@link chooseStats}, {@link Recording.open} and {@link Recording.read} throw; NOTHING_MATCHED for a domain that is not in it
+ * @throws UNKNOWN_TARGET, UNKNOWN_PROVIDER, UNKNOWN_STAT with the nearest right ones; what {@link Recording.open} and {@link Recording.read} throw; NOTHING_MATCHED for a domain that is not in it
  */
 export async function recordedPanels(
   path: string,
-  words: readonly string[],
+  words: readonly StatWord[],
   { domain: domains, sinceMs, objects, signal }: RecordedOptions,
 ): Promise<readonly Panel[]> {
   await using recording = await Recording.open(path, { signal });
-  const { filters, isMeant } = chooseStats(words, recording.schemas);
+  const { schemas } = recording;
+  const { filters, unknown } = selectStats(words, schemas);
+  if (unknown[0] !== undefined) throw unknown[0];
+  const isMeant = meantBy(words);
   if (domains !== undefined) checkDomains(domains, recording.domains, []);
   const series = await recording.read(
     {
-      targets: filters.map(({ target }) => target),
-      names: [...new Set(filters.flatMap(namesOf))],
+      ...readFilter(withBoundaries(filters, schemas)),
       ...(domains && { domains }),
-      ...(sinceMs !== undefined && { fromNs: recording.endNs - BigInt(sinceMs) * 1_000_000n }),
+      ...(sinceMs !== undefined && { fromNs: recording.span.endNs - BigInt(sinceMs) * 1_000_000n }),
     },
     { signal },
   );
   const nameOf = domainNames(recording.domains);
-  const meant = series.filter(({ target, stat }) => isMeant(target, stat));
+  const meant = series.filter(({ provider, target, stat: { name } }) => isMeant({ provider, target, name }));
   return panelsOf(
     meant.map((one) => plotSeries(one, boundariesAmong(series, one), nameOf)),
     objects,
@@ -63,12 +66,18 @@ function boundariesAmong(all: readonly TimeSeries[], { stat, ...of }: TimeSeries
   if (stat.type !== HISTOGRAM) return undefined;
   const name = boundariesName(stat.name);
   const found = all.find(
-    (one) => one.stat.name === name && one.domain.id === of.domain.id && one.target === of.target && one.path === of.path,
+    (one) =>
+      one.stat.name === name && one.domain.id === of.domain.id && one.target === of.target && one.path === of.path,
   );
   const last = found?.values.at(-1);
   return typeof last === 'object' ? last : undefined;
 }
 
-function namesOf({ providers = [] }: StatsFilter): readonly string[] {
-  return providers.flatMap(({ names = [] }) => names);
+/** What of the recording has all that the filters ask for, and somewhat more. */
+function readFilter(filters: readonly StatsFilter[]): SeriesFilter {
+  const names = filters.flatMap(({ providers }) => providers?.map((one) => one.names) ?? [undefined]);
+  return {
+    targets: filters.map(({ target }) => target),
+    ...(names.every((list) => list !== undefined) && { names: [...new Set(names.flat())] }),
+  };
 }

@@ -1,15 +1,17 @@
 import { exists } from '../../host/files.ts';
 import { VirtstatError } from '../../model/errors.ts';
-import { EXIT, type ExitStatus, messageOf, statusOfAnswers } from '../exit.ts';
+import { parseStatWord } from '../../registry/selection.ts';
+import { EXIT, type ExitStatus, statusOfAnswers } from '../exit.ts';
 import { livePanels } from '../plot/live-panels.ts';
 import { metricPanel } from '../plot/metric-panels.ts';
 import { giveOut, type Outlet, screenLines } from '../plot/outlet.ts';
 import type { Panel } from '../plot/panel.ts';
 import type { Objects } from '../plot/panels.ts';
 import { recordedPanels } from '../plot/recorded-panels.ts';
-import { openProgress } from '../progress.ts';
+import { openProgressLine } from '../progress-line.ts';
 import { type GlobalOptions, type Session, untilStopped, withSession } from '../session.ts';
 import { openTerminal, type Terminal } from '../terminal.ts';
+import { Troubles } from '../troubles.ts';
 
 /** How long values are collected where nobody looks and nobody said, in milliseconds. */
 const UNSEEN_DURATION_MS = 30_000;
@@ -59,7 +61,7 @@ function required(stats: readonly string[]): readonly string[] {
 
 async function plotRecording(path: string, words: readonly string[], options: PlotVerbOptions): Promise<ExitStatus> {
   const terminal = openTerminal();
-  const panels = await recordedPanels(path, words, { ...options, signal: untilStopped(terminal) });
+  const panels = await recordedPanels(path, words.map(parseStatWord), { ...options, signal: untilStopped(terminal) });
   return finish(panels, path, options, terminal);
 }
 
@@ -87,14 +89,16 @@ function plotLive(options: PlotVerbOptions, words: readonly string[]): Promise<E
     const isSeen = terminal.isInteractive && options.svg === undefined && options.html === undefined;
     const durationMs = options.durationMs ?? (isSeen ? undefined : UNSEEN_DURATION_MS);
     const pictures = (signal: AbortSignal) =>
-      livePanels(session, words, {
+      livePanels(session, words.map(parseStatWord), {
         signal,
         intervalMs: options.intervalMs ?? 1000,
         ...(durationMs !== undefined && { durationMs }),
         ...(options.objects && { objects: options.objects }),
         ...(options.domain && { domains: options.domain }),
       });
-    return isSeen ? watch(session, pictures) : collect(session, pictures, { ...options, durationMs, words });
+    return isSeen
+      ? watch(session, pictures)
+      : collect(session, pictures, { ...options, durationMs: durationMs ?? UNSEEN_DURATION_MS, words });
   });
 }
 
@@ -125,22 +129,19 @@ async function watch(
 async function collect(
   { terminal }: Session,
   pictures: (signal: AbortSignal) => ReturnType<typeof livePanels>,
-  options: PlotVerbOptions & { readonly durationMs: number | undefined; readonly words: readonly string[] },
+  options: PlotVerbOptions & { readonly durationMs: number; readonly words: readonly string[] },
 ): Promise<ExitStatus> {
-  const progress = openProgress();
-  const told = new Set<string>();
+  const line = openProgressLine();
+  const troubles = new Troubles(terminal, () => line.clear());
   let panels: readonly Panel[] = [];
   let status: ExitStatus = EXIT.nothingMatched;
   for await (const { panels: grown, answers, elapsedMs } of pictures(untilStopped(terminal))) {
     panels = grown;
     status = statusOfAnswers(answers);
-    const news = answers.flatMap(({ errors }) => errors.map(messageOf)).filter((message) => !told.has(message));
-    progress.clear();
-    for (const message of new Set(news)) terminal.warn(message);
-    for (const message of news) told.add(message);
-    progress.show(`collecting for ${seconds(elapsedMs)} of ${seconds(options.durationMs ?? 0)}; Ctrl-C shows what there is`);
+    troubles.tellAnswers(answers);
+    line.show(`collecting: ${seconds(elapsedMs)} of ${seconds(options.durationMs)}; Ctrl-C shows what there is`);
   }
-  progress.clear();
+  line.clear();
   giveOut(panels, options.words.join(', '), options, terminal);
   return status;
 }
