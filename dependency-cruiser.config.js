@@ -1,7 +1,7 @@
 // @ts-check
 // The layer rule, as a table: data flows one way, and a room imports only what its row names. ARCHITECTURE.md says why.
 //
-//   model  <-  protocol, host  <-  source, registry  <-  metrics  <-  face, export, history  <-  daemon  <-  cli
+//   model  <-  protocol, host  <-  history  <-  source, registry  <-  metrics  <-  face, export  <-  daemon  <-  cli
 
 /** Parts of Node.js that compute and touch nothing outside the process. */
 const PURE = [
@@ -33,12 +33,13 @@ const ROOMS = {
   model: { rooms: [], core: [], packages: [] },
   protocol: { rooms: ['model'], core: PURE, packages: ['@bufbuild/protobuf', 'snappyjs'] },
   host: { rooms: ['model'], core: ['*'], packages: ['koffi', '@hono/node-server'] },
-  source: { rooms: ['model', 'protocol', 'host'], core: PURE, packages: [] },
+  source: { rooms: ['model', 'protocol', 'host', 'history'], core: PURE, packages: [] },
   registry: { rooms: ['model', 'host'], core: PURE, packages: ['fastest-levenshtein'] },
   metrics: { rooms: ['model', 'protocol', 'registry'], core: PURE, packages: [] },
   face: { rooms: ['model', 'protocol', 'host', 'registry', 'metrics'], core: PURE, packages: ['hono', 'bcryptjs'] },
   export: { rooms: ['model', 'protocol', 'host', 'registry', 'metrics'], core: PURE, packages: [] },
-  history: { rooms: ['model', 'protocol', 'host', 'registry'], core: PURE, packages: [] },
+  // DuckDB is an optional peer: its types may be named anywhere in the room, itself it is loaded with `await import()` alone.
+  history: { rooms: ['model', 'host'], core: PURE, packages: ['@duckdb/node-api'] },
   daemon: {
     rooms: ['model', 'protocol', 'host', 'source', 'registry', 'metrics', 'face', 'export', 'history'],
     core: PURE,
@@ -47,7 +48,7 @@ const ROOMS = {
   cli: {
     rooms: ['model', 'protocol', 'host', 'source', 'registry', 'metrics', 'face', 'export', 'history', 'daemon'],
     core: [...PURE, ...TERMINAL],
-    packages: ['commander', '@commander-js/extra-typings', 'ink', 'react', '@bomb.sh/tab'],
+    packages: ['commander', '@commander-js/extra-typings', 'echarts', 'ink', 'react', '@bomb.sh/tab'],
   },
   // Fake peers, public as virtstat/testing.
   testing: {
@@ -128,6 +129,12 @@ const RULES = [
     to: { circular: true, viaOnly: { dependencyTypesNot: ['dynamic-import'] } },
   },
   {
+    name: 'duckdb-on-demand',
+    comment: 'DuckDB is loaded when a recording is opened, and not with the module: it may be missing.',
+    from: { path: '^src/', pathNot: TESTS },
+    to: { path: 'node_modules/@duckdb/', dependencyTypesNot: ['type-only', 'type-import', 'dynamic-import'] },
+  },
+  {
     name: 'all-resolve',
     comment: 'Every import leads somewhere, and every package is in package.json.',
     from: { path: '^(src|test|bench|fuzz)/' },
@@ -135,9 +142,14 @@ const RULES = [
   },
   {
     name: 'no-development-packages',
-    comment: 'What ships does not use a package of devDependencies, but for commander, whose code ships in the bundle.',
+    comment:
+      'What ships does not use a package of devDependencies, but for those whose code ships in the bundles, and DuckDB, which the user adds.',
     from: { path: '^src/', pathNot: TESTS },
-    to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'], pathNot: '^node_modules/commander/' },
+    to: {
+      dependencyTypes: ['npm-dev'],
+      dependencyTypesNot: ['type-only'],
+      pathNot: '^node_modules/(commander|echarts|@duckdb)/',
+    },
   },
 ];
 

@@ -7,7 +7,17 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 const ROOT = new URL('..', import.meta.url).pathname;
 const DEPCRUISE = join(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruiser.mjs');
 const DEVELOPMENT_PACKAGES = ['fast-check'];
-const PACKAGES = ['koffi', 'fastest-levenshtein', 'commander', 'ink', 'react', 'pino', 'zod', 'smol-toml'];
+const PACKAGES = [
+  'koffi',
+  'fastest-levenshtein',
+  'commander',
+  'ink',
+  'react',
+  'pino',
+  'zod',
+  'smol-toml',
+  '@duckdb/node-api',
+];
 
 /** A file of a small wrong source tree, what it imports, and the rule that this breaks. */
 type Case = readonly [file: string, imports: string, rule: string];
@@ -50,6 +60,7 @@ const WRONG: readonly Case[] = [
   ['src/host/cycle-a.ts', './cycle-b.ts', 'no-cycles'],
   ['src/host/development.ts', 'fast-check', 'host-packages'],
   ['src/host/development.ts', 'fast-check', 'no-development-packages'],
+  ['src/history/early.ts', '@duckdb/node-api', 'duckdb-on-demand'],
   ['src/host/missing.ts', './not-there.ts', 'all-resolve'],
   ['src/attic/right.ts', './other.ts', 'rooms-are-known'],
 ];
@@ -63,6 +74,7 @@ const RIGHT: readonly (readonly [file: string, imports: string])[] = [
   ['src/host/ffi.ts', 'koffi'],
   ['src/source/good.ts', '../protocol/right.ts'],
   ['src/source/good-host.ts', '../host/right.ts'],
+  ['src/source/recorded.ts', '../history/right.ts'],
   ['src/registry/good.ts', '../host/right.ts'],
   ['src/registry/nearest.ts', 'fastest-levenshtein'],
   ['src/face/good.ts', '../registry/right.ts'],
@@ -104,7 +116,7 @@ function report(name: string, files: readonly (readonly [string, string, ...stri
     write(`node_modules/${each}/package.json`, JSON.stringify({ name: each, version: '1.0.0', main: 'index.js' }));
     write(`node_modules/${each}/index.js`, 'module.exports = 1;\n');
   }
-  const rooms = ['model', 'protocol', 'host', 'source', 'registry', 'face', 'daemon', 'cli', 'testing'];
+  const rooms = ['model', 'protocol', 'host', 'history', 'source', 'registry', 'face', 'daemon', 'cli', 'testing'];
   for (const room of rooms) write(`src/${room}/right.ts`, 'export const right = 1;\n');
   write('src/host/right.test.ts', 'export const right = 1;\n');
   write('src/attic/other.ts', 'export const right = 1;\n');

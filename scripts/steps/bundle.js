@@ -7,13 +7,16 @@ import { ROOT } from './project.js';
 const PROGRAMS = { virtstat: 'main.js', 'vm-owner': 'demo/vm-owner.js' };
 
 /** Verbs that are long-lived or large: each is a file of its own, so that the quick ones need not read them. */
-const VERBS_APART = ['completion', 'demo', 'monitor', 'serve'];
+const VERBS_APART = ['completion', 'demo', 'monitor', 'plot', 'record', 'serve'];
 
 /** What stays a module of its own: the live screen, whose library is one that only `import` can load. */
 const LIVE_SCREEN = 'live/frames.js';
 
-/** Packages whose code goes into the bundle; their licenses go with it. */
-const BUNDLED = ['commander', 'fastest-levenshtein'];
+/** What a plot's page runs in a browser, and the file that it is joined into. */
+const PLOT_PAGE = { compiled: 'plot/page.js', shipped: 'plot-page.js' };
+
+/** Packages whose code goes into the bundles; their licenses go with it. */
+const BUNDLED = ['commander', 'echarts', 'echarts/node_modules/tslib', 'fastest-levenshtein', 'zrender'];
 
 /**
  * Joins the command line into one file for each program, in place of the files that tsc made. Loading some sixty small modules
@@ -44,6 +47,7 @@ export async function bundleCommandLine(dist) {
     external: [
       '@bomb.sh/tab',
       '@bomb.sh/tab/*',
+      '@duckdb/node-api',
       '@hono/node-server',
       'bcryptjs',
       'hono',
@@ -79,6 +83,17 @@ export async function bundleCommandLine(dist) {
     ],
     logLevel: 'warning',
   });
+  await build({
+    entryPoints: [join(compiled, PLOT_PAGE.compiled)],
+    outfile: join(bundled, PLOT_PAGE.shipped),
+    absWorkingDir: ROOT,
+    bundle: true,
+    format: 'iife',
+    platform: 'browser',
+    target: 'es2022',
+    minify: true,
+    logLevel: 'warning',
+  });
   mkdirSync(join(bundled, 'live'));
   copyFileSync(join(compiled, LIVE_SCREEN), join(bundled, LIVE_SCREEN));
   writeFileSync(join(bundled, 'LICENSES.txt'), BUNDLED.map(licenseOf).join('\n'));
@@ -105,7 +120,11 @@ function withBareBuiltins(code) {
 function licenseOf(name) {
   const folder = join(ROOT, 'node_modules', name);
   const { version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-  const file = ['LICENSE', 'LICENSE.md'].map((each) => join(folder, each)).find((path) => existsSync(path));
+  const file = ['LICENSE', 'LICENSE.md', 'LICENSE.txt']
+    .map((each) => join(folder, each))
+    .find((path) => existsSync(path));
   if (file === undefined) throw new Error(`${name} has no license file`);
-  return `${name} ${version}, part of this program:\n\n${readFileSync(file, 'utf8')}`;
+  const notice = join(folder, 'NOTICE');
+  const texts = existsSync(notice) ? [file, notice] : [file];
+  return `${name} ${version}, part of this program:\n\n${texts.map((path) => readFileSync(path, 'utf8')).join('\n')}`;
 }

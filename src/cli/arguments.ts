@@ -1,3 +1,4 @@
+import { parseDuration, parseSize } from '../model/amounts.ts';
 import { MAX_TIMER_MS } from '../model/limits.ts';
 import { InvalidArgumentError } from './commander.ts';
 
@@ -30,6 +31,27 @@ export function parseInterval(text: string): number {
   const ms = /^(\d+\.?\d*|\.\d+)$/.test(text) ? Math.round(Number(text) * 1000) : Number.NaN;
   if (ms >= MIN_INTERVAL_MS && ms <= MAX_TIMER_MS) return ms;
   throw new InvalidArgumentError(`It must be a number of seconds, at least ${MIN_INTERVAL_MS / 1000}.`);
+}
+
+/** How often something is done: at least 10 ms, as milliseconds; a number without a unit is in seconds. */
+export function parseEvery(text: string): number {
+  const ms = parseDuration(/^[\d.]+$/.test(text) ? `${text}s` : text);
+  if (ms !== undefined && ms >= MIN_INTERVAL_MS && ms <= MAX_TIMER_MS) return ms;
+  throw new InvalidArgumentError(`It must be a duration, at least ${MIN_INTERVAL_MS}ms, like 500ms, 1s or 1m.`);
+}
+
+/** How long something lasts, as milliseconds; a number without a unit is in seconds. */
+export function parseLasting(text: string): number {
+  const ms = parseDuration(/^[\d.]+$/.test(text) ? `${text}s` : text);
+  if (ms !== undefined && ms >= 1) return ms;
+  throw new InvalidArgumentError('It must be a duration, like 30s, 10m, 12h or 7d.');
+}
+
+/** A size, in bytes. */
+export function parseBytes(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes !== undefined && bytes >= 1) return bytes;
+  throw new InvalidArgumentError('It must be a size with its unit, like 500MB or 10GiB.');
 }
 
 /** The longest interval of polling, in seconds: a day. Longer ones would be mistakes. */

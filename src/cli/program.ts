@@ -2,6 +2,7 @@ import { collect, parseMilliseconds } from './arguments.ts';
 import { type AnyCommand, Command, CommanderError } from './commander.ts';
 import { addComplete, addCompletion } from './commands/completing.ts';
 import { examples, type Finish } from './commands/description.ts';
+import { addPlot, addRecord } from './commands/history.ts';
 import { addDomStats, addGuestMemory, addInfo, addList, addMonitor, addQuery, addSchemas } from './commands/reading.ts';
 import { addDemo, addServe } from './commands/running.ts';
 import { EXIT } from './exit.ts';
@@ -16,6 +17,8 @@ const VERBS: Readonly<Record<string, (program: AnyCommand, finish: Finish) => vo
   domstats: addDomStats,
   'guest-memory': addGuestMemory,
   monitor: addMonitor,
+  record: addRecord,
+  plot: addPlot,
   serve: addServe,
   demo: addDemo,
   completion: addCompletion,

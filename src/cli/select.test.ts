@@ -60,6 +60,7 @@ it('what went wrong is said with what tells the domain apart', () => {
   const said: string[] = [];
   const terminal: Terminal = {
     isInteractive: false,
+    size: undefined,
     paint: plainPaint,
     gone: new AbortController().signal,
     out: () => undefined,

@@ -2,7 +2,7 @@ import { systemErrorCode } from '../model/errors.ts';
 import { printable } from './render/text.ts';
 
 /** How a piece of text may stand out. */
-export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
+export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan' | 'blue' | 'magenta';
 
 /** Gives text a style, or leaves it alone where colours are off. */
 export type Paint = (style: Style, text: string) => string;
@@ -15,6 +15,8 @@ export interface Terminal {
   /** True where a person looks at the output: it may be drawn again in place. */
   readonly isInteractive: boolean;
   readonly paint: Paint;
+  /** Columns and rows that there are now; undefined where nobody looks. */
+  readonly size: { readonly columns: number; readonly rows: number } | undefined;
   /** Fires when whoever reads the output has gone away. */
   readonly gone: AbortSignal;
   /** Writes to the standard output, as it is. */
@@ -39,6 +41,9 @@ export function openTerminal(): Terminal {
   return {
     isInteractive,
     paint: isInteractive && hasColours(process.env) ? colours() : plainPaint,
+    get size() {
+      return isInteractive ? { columns: stdout.columns, rows: stdout.rows } : undefined;
+    },
     gone: gone.signal,
     out: (text) => void stdout.write(text),
     warn: (message) => void process.stderr.write(`virtstat: ${printable(message)}\n`),

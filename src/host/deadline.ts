@@ -56,7 +56,7 @@ const listenersOf = new WeakMap<AbortSignal, Set<() => void>>();
  * of a signal's listeners whenever one comes or goes, which ten thousand domains under one signal would feel: here a signal
  * has one.
  */
-function onceAborted(signal: AbortSignal, listener: () => void): () => void {
+export function onceAborted(signal: AbortSignal, listener: () => void): () => void {
   let listeners = listenersOf.get(signal);
   if (listeners === undefined) {
     const all = new Set<() => void>();

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { systemErrorCode, VirtstatError } from '../model/errors.ts';
 
@@ -7,6 +7,11 @@ export interface FileContent {
   readonly bytes: Uint8Array;
   /** When it was last written: nanoseconds since 1970, UTC. */
   readonly modifiedNs: bigint;
+}
+
+/** Whether anything is there. */
+export function exists(path: string): boolean {
+  return existsSync(path);
 }
 
 /** What reading a file takes. */

@@ -97,7 +97,7 @@ function providersOf(schemas: readonly Schema[]): readonly string[] {
  * Refuses a word that is not among the known ones, naming those nearest to it.
  * @throws an error of `code`
  */
-function checkWord(code: ErrorCode, kind: string, word: string, known: readonly string[]): void {
+export function checkWord(code: ErrorCode, kind: string, word: string, known: readonly string[]): void {
   if (known.includes(word)) return;
   const near = nearest(word, known);
   const hint = near.length === 0 ? '' : `; did you mean ${near.join(', ')}?`;

@@ -1,33 +1,43 @@
 import { z } from 'zod';
 import type { HostPort } from '../../host/tls-listener.ts';
+import { DURATION_UNITS_MS, parseDuration, parseSize } from '../../model/amounts.ts';
 
 /**
  * The forms that values of the configuration have, each with its bounds and with a sentence that says what is right. The
  * values stay as people write them until they are checked, so that an effective configuration can be shown in their words.
  */
 
-const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
 /** The duration as it is written: `1500ms`, else in the largest unit that holds it whole. */
 export function durationText(ms: number): string {
   if (ms === 0) return '0s';
-  const unit = ['h', 'm', 's'].find((name) => ms % (UNITS_MS[name] ?? 1) === 0) ?? 'ms';
-  return `${ms / (UNITS_MS[unit] ?? 1)}${unit}`;
+  const unit = ['h', 'm', 's'].find((name) => ms % (DURATION_UNITS_MS[name] ?? 1) === 0) ?? 'ms';
+  return `${ms / (DURATION_UNITS_MS[unit] ?? 1)}${unit}`;
 }
 
 /** A duration with its unit, in milliseconds: `500ms`, `1s`, `2.5s`, `1m`. */
 export function duration(minMs: number, maxMs: number): z.ZodType<number> {
   const range = `from ${durationText(minMs)} to ${durationText(maxMs)}`;
   return z.string({ error: `must be a duration in quotes, ${range}, like "1s"` }).transform((text, context) => {
-    const [, number = '', unit = ''] = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h)$/.exec(text) ?? [];
-    const ms = Math.round(Number(number) * (UNITS_MS[unit] ?? Number.NaN));
-    if (number !== '' && ms >= minMs && ms <= maxMs) return ms;
-    const reason = number === '' ? 'is no duration; write it' : `is out of bounds; it must be ${range},`;
+    const ms = parseDuration(text);
+    if (ms !== undefined && ms >= minMs && ms <= maxMs) return ms;
+    const reason = ms === undefined ? 'is no duration; write it' : `is out of bounds; it must be ${range},`;
     context.issues.push({
       code: 'custom',
       input: text,
       message: `${JSON.stringify(text)} ${reason} like "1s" or "500ms"`,
     });
+    return z.NEVER;
+  });
+}
+
+/** A size with its unit, in bytes: `500MB`, `1.5GiB`. */
+export function size(minBytes: number): z.ZodType<number> {
+  const right = 'a size in quotes, like "500MB" or "10GiB"';
+  return z.string({ error: `must be ${right}` }).transform((text, context) => {
+    const bytes = parseSize(text);
+    if (bytes !== undefined && bytes >= minBytes) return bytes;
+    const reason = bytes === undefined ? `is no size; it must be ${right}` : `is less than ${minBytes} bytes`;
+    context.issues.push({ code: 'custom', input: text, message: `${shown(text)} ${reason}` });
     return z.NEVER;
   });
 }

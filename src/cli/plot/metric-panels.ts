@@ -1,0 +1,98 @@
+import { type FloatSeries, queryRange, type Range } from '../../history/prometheus/range.ts';
+import type { CallOptions } from '../../model/provider.ts';
+import type { Scale } from '../../model/scale.ts';
+import type { HeatColumn, HeatPanel, LinePanel, Panel } from './panel.ts';
+
+/** A metric by its name, with labels that choose among its series: what is no other PromQL. */
+const METRIC = /^([a-zA-Z_:][\w:]*)\s*(\{.*\})?$/s;
+
+/** How many times the step growth is taken over, so that a missed scrape leaves no gap. */
+const WINDOW_STEPS = 4;
+
+/** The shortest time that growth is taken over, in milliseconds: four scrapes at the usual 15 s. */
+const MIN_WINDOW_MS = 60_000;
+
+/**
+ * A panel of what a Prometheus-compatible server has. A plain metric is shown as such a one should be: a counter (`_total`) as its
+ * growth per second, a histogram (`_bucket`) by its buckets; anything else is PromQL, and shown as it comes.
+ */
+export async function metricPanel(base: URL, query: string, range: Range, options: CallOptions): Promise<Panel> {
+  const [, name, labels = ''] = METRIC.exec(query) ?? [];
+  const windowMs = Math.max(MIN_WINDOW_MS, range.stepMs * WINDOW_STEPS);
+  if (name?.endsWith('_bucket')) {
+    const promql = `sum by (le) (increase(${name}${labels}[${Math.round(range.stepMs / 1000)}s]))`;
+    return heatPanel(query, await queryRange(base, promql, range, options), range);
+  }
+  const isCounter = name?.endsWith('_total') === true;
+  const promql = isCounter ? `rate(${query}[${Math.round(windowMs / 1000)}s])` : query;
+  return linePanel(query, name ?? '', isCounter, await queryRange(base, promql, range, options), range);
+}
+
+function linePanel(
+  title: string,
+  name: string,
+  isCounter: boolean,
+  series: readonly FloatSeries[],
+  { stepMs }: Range,
+): LinePanel {
+  return {
+    kind: 'lines',
+    title: isCounter ? `${title}, growth per second` : title,
+    scale: scaleOf(name),
+    suffix: isCounter ? '/s' : '',
+    lines: series.map(({ labels, points }) => ({
+      label: labelOf(labels),
+      points: points.flatMap(({ atMs, value }, index) => {
+        const before = points[index - 1];
+        const isGap = before !== undefined && atMs - before.atMs > stepMs * 1.5;
+        return isGap
+          ? [
+              { atMs, value: undefined },
+              { atMs, value },
+            ]
+          : [{ atMs, value }];
+      }),
+    })),
+  };
+}
+
+/** Prometheus's buckets count all that is below their bound: each less the one before. */
+function heatPanel(title: string, series: readonly FloatSeries[], { stepMs }: Range): HeatPanel {
+  const buckets = series
+    .map((one) => ({ ...one, bound: Number((one.labels['le'] ?? '').replace('+Inf', 'Infinity')) }))
+    .filter(({ bound }) => !Number.isNaN(bound))
+    .sort((a, b) => a.bound - b.bound);
+  const byTime = new Map<number, number[]>();
+  for (const [index, { points }] of buckets.entries()) {
+    for (const { atMs, value } of points) {
+      const counts = byTime.get(atMs) ?? buckets.map(() => 0);
+      counts[index] = value;
+      byTime.set(atMs, counts);
+    }
+  }
+  const columns: HeatColumn[] = [...byTime]
+    .sort(([a], [b]) => a - b)
+    .map(([atMs, counts]) => ({
+      startMs: atMs - stepMs,
+      endMs: atMs,
+      counts: counts.map((count, index) => Math.max(0, Math.round(count - (counts[index - 1] ?? 0)))),
+    }));
+  return {
+    kind: 'heat',
+    title,
+    scale: { exponent: 0 },
+    buckets: buckets.map(({ labels }) => `≤ ${labels['le']}`),
+    columns,
+  };
+}
+
+/** By OpenMetrics, the unit is the last word of the name. */
+function scaleOf(name: string): Scale {
+  const unit = /_(seconds|bytes)(?:_total)?$/.exec(name)?.[1];
+  return unit === undefined ? { exponent: 0 } : { unit, exponent: 0 };
+}
+
+function labelOf({ __name__: _name, ...labels }: Readonly<Record<string, string>>): string {
+  const text = Object.entries(labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+  return text.length === 0 ? 'all' : text.join(' ');
+}
