@@ -20,7 +20,7 @@ it.each([
   ['constructor:', 'URI_UNSUPPORTED'],
   ['http://host/', 'URI_UNSUPPORTED'],
   ['qemu:///system', 'URI_UNSUPPORTED'],
-  ['replay:/file', 'URI_UNSUPPORTED'],
+  ['replay:', 'URI_INVALID'],
 ])('refuses %s', async (uri, code) => {
   await expect(openSources([uri])).rejects.toMatchObject({ code });
 });

@@ -9,6 +9,7 @@ import type { Source } from '../model/provider.ts';
  * | `local:` | this host: QEMU processes found in /proc, their kernel stats files and monitors |
  * | `qmp+unix:PATH`, `qmp+tcp://HOST:PORT`, `qmp+tls://HOST:PORT` | one QEMU monitor |
  * | `kvm+file:PATH` | captured stats files; all that are given form one source, since one VM may span several |
+ * | `replay:PATH[?speed=N][&from=WHEN]` | a recording, played again |
  * | `virtstat+unix:PATH`, `virtstat+tls://HOST:PORT` | another virtstatd, by its varlink socket or its port |
  */
 const SCHEMES: Readonly<Record<string, (uris: readonly string[]) => Promise<readonly Source[]>>> = {
@@ -25,12 +26,16 @@ const SCHEMES: Readonly<Record<string, (uris: readonly string[]) => Promise<read
     const { KvmFileSource } = await import('./kvm-file/kvm-file-source.ts');
     return [new KvmFileSource(uris)];
   },
+  replay: async (uris) => {
+    const { ReplaySource } = await import('./replay/replay-source.ts');
+    return uris.map((uri) => new ReplaySource(uri));
+  },
   'virtstat+unix': openVirtstatds,
   'virtstat+tls': openVirtstatds,
 };
 
 /** Schemes that virtstat reserves for sources that this version does not have. */
-const PLANNED: ReadonlySet<string> = new Set(['qemu', 'qemu+unix', 'qemu+tcp', 'qemu+tls', 'replay']);
+const PLANNED: ReadonlySet<string> = new Set(['qemu', 'qemu+unix', 'qemu+tcp', 'qemu+tls']);
 
 /**
  * Opens one source for each URI, all of `kvm+file:` together; nothing is connected or read before the first scan. A URI that is
