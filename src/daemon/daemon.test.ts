@@ -67,6 +67,7 @@ function config(part: Partial<Config> = {}): Config {
     logLevel: 'info',
     access: [],
     balloon: [],
+    record: [],
     ...part,
   };
 }

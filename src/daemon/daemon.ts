@@ -12,6 +12,7 @@ import { DomainStates } from './domain-states.ts';
 import { DomainWatch } from './domain-watch.ts';
 import type { Log } from './log.ts';
 import { RuledReader } from './reader.ts';
+import { DaemonRecordings } from './recordings.ts';
 import { Refusals } from './refusals.ts';
 import { TlsFeed } from './tls-feed.ts';
 
@@ -51,6 +52,7 @@ export class Daemon {
   readonly #refusals: Refusals;
   readonly #tls: TlsFeed | undefined;
   readonly #polling: DaemonPolling;
+  readonly #recordings: DaemonRecordings;
   /** What became of every domain that is there. */
   readonly states: DomainStates;
   #config: Config;
@@ -79,6 +81,7 @@ export class Daemon {
       onCome: (domain) => this.states.add(domain),
       onGo: (domain) => this.states.remove(domain),
     });
+    this.#recordings = new DaemonRecordings(registry, log);
     this.#polling = new DaemonPolling({
       domains: this.#watch,
       pollingOf: (id) => registry.balloonPollingOf(id),
@@ -104,6 +107,7 @@ export class Daemon {
       await Promise.all(daemon.#faces.map((face) => daemon.#listen(face, activated, untaken)));
       for (const name of untaken) log.warn({ socket: name }, 'no face takes this socket of the service manager');
       daemon.#polling.configure(config.balloon);
+      void daemon.#recordings.configure(config.record);
       return daemon;
     } catch (error) {
       await daemon.stop();
@@ -134,6 +138,7 @@ export class Daemon {
       this.#refusals.forget();
     }
     if (isOther('balloon')) this.#polling.configure(config.balloon);
+    if (isOther('record')) void this.#recordings.configure(config.record);
     if (isOther('discoveryIntervalMs')) this.#watch.intervalMs = config.discoveryIntervalMs;
     const hadTls = this.#tls !== undefined;
     const unchangeable =
@@ -163,7 +168,7 @@ export class Daemon {
         }
       }),
     );
-    await this.#polling.stop();
+    await Promise.all([this.#polling.stop(), this.#recordings.stop()]);
     // Closing the registry ends the look that may be under way.
     await this.#registry.close();
     await this.#watch.stop();

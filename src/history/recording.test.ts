@@ -137,7 +137,7 @@ describe('a recording', () => {
     }
     const [first = ''] = readdirSync(directory).filter((name) => name.endsWith('.parquet'));
     const bytes = readFileSync(join(directory, first));
-    for (let size = 0; size < bytes.length; size += 97) {
+    for (let size = 0; size < bytes.length; size += 397) {
       writeFileSync(join(directory, first), bytes.subarray(0, size));
       await using recording = await Recording.open(directory);
       expect(recording.unusable).toMatchObject([{ error: { code: 'RECORDING_INVALID' } }]);

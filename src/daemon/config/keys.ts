@@ -156,6 +156,12 @@ const FACTS: Readonly<Record<string, KeyFacts>> = {
     help: 'whose guests are asked for memory statistics, and how often',
     default: [],
   },
+  record: {
+    form: 'tables',
+    placeholder: 'rule',
+    help: 'which stats are recorded, how often and into which directory',
+    default: [],
+  },
 };
 
 /** Every key, in the order of the documentation. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { type Accounts, type Config, FACE_NAMES, LOG_LEVELS } from './config.ts';
-import { absolutePath, count, duration, fileMode, hostPort, listOf, oneOf, word } from './forms.ts';
+import { absolutePath, count, duration, fileMode, hostPort, listOf, oneOf, size, word } from './forms.ts';
 
 /** How many sources one daemon reads. */
 export const MAX_SOURCES = 1024;
@@ -29,6 +29,12 @@ const MAX_CONNECTIONS_EVER = 1_000_000;
 /** The largest id that a user or group has; the one above means none. */
 const MAX_ID = 0xffff_fffe;
 
+/** How many recordings one daemon makes: each has a database in memory. */
+const MAX_RECORDINGS = 16;
+
+/** The longest time that segments are kept, in milliseconds: ten years. */
+const MAX_KEEP_MS = 3650 * 86_400_000;
+
 const ACCOUNT = /^(\d{1,10}|[a-zA-Z_][\w.@$-]*)$/;
 const SHA256 = '[0-9a-f]{64}';
 
@@ -39,6 +45,7 @@ const certificate = word(
 );
 const token = word(new RegExp(`^sha256:${SHA256}$`), "sha256: and the token's SHA-256, 64 hexadecimal digits");
 const domain = word(/^[^\p{Cc}]+$/u, 'a name, a uuid, or a pattern like web-*');
+const statWord = word(/^(?:[^:/]+:)?(?:[^:/]+\/)?[^:/]+$/, 'a stat, like exits, vcpu/exits or kvm:vcpu/*');
 const provider = word(/^[^\s\p{Cc}]+$/u, 'the name of a provider, or *');
 
 /** An account in place of its name or number. */
@@ -76,6 +83,13 @@ function makeSchema({ userId, groupId }: Accounts) {
     domains: listOf(domain, 1, MAX_RULE_ENTRIES),
     poll: duration(...POLL_RANGE_MS).refine((ms) => ms % 1000 === 0, { error: 'must be a whole number of seconds' }),
   });
+  const record = table({
+    stats: listOf(statWord, 1, MAX_RULE_ENTRIES),
+    every: duration(10, 86_400_000).optional(),
+    directory: absolutePath(MAX_PATH_BYTES, ''),
+    'keep-age': duration(60_000, MAX_KEEP_MS).optional(),
+    'keep-size': size(1).optional(),
+  });
   const whole = z.strictObject(
     {
       connect: listOf(uri, 1, MAX_SOURCES),
@@ -96,6 +110,7 @@ function makeSchema({ userId, groupId }: Accounts) {
       log: table({ level: oneOf(LOG_LEVELS) }),
       access: listOf(rule, 0, MAX_RULES),
       balloon: listOf(balloon, 0, MAX_RULES),
+      record: listOf(record, 0, MAX_RECORDINGS),
     },
     { error: tableError },
   );
@@ -174,7 +189,7 @@ export type Checked = { readonly config: Config } | { readonly findings: readonl
 export function checkConfig(settings: unknown, accounts: Accounts): Checked {
   const result = makeSchema(accounts).safeParse(settings);
   if (!result.success) return { findings: result.error.issues.flatMap(findingsOf) };
-  const { connect, timeout, faces, qmp, libvirt, socket, tls, log, access, balloon, ...others } = result.data;
+  const { connect, timeout, faces, qmp, libvirt, socket, tls, log, access, balloon, record, ...others } = result.data;
   const { 'cert-file': certFile, 'key-file': keyFile, 'client-ca-file': clientCaFile } = tls;
   return {
     config: {
@@ -201,6 +216,13 @@ export function checkConfig(settings: unknown, accounts: Accounts): Checked {
       access: access.map(({ users = [], groups = [], certificates = [], tokens = [], domains, providers = ['*'] }) => {
         return { users, groups, certificates, tokens, domains, providers };
       }),
+      record: record.map(({ stats, every = 1000, directory, 'keep-age': ageMs, 'keep-size': sizeBytes }) => ({
+        stats,
+        everyMs: every,
+        directory,
+        ...(ageMs !== undefined && { ageMs }),
+        ...(sizeBytes !== undefined && { sizeBytes }),
+      })),
       balloon: balloon.map(({ domains, poll }) => ({ domains, intervalSeconds: poll / 1000 })),
     },
   };
