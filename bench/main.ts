@@ -6,6 +6,7 @@ import { heading, isPassed, line, type Run } from './report.ts';
  */
 const MODULES: Readonly<Record<string, () => Promise<{ readonly run: Run }>>> = {
   sampler: () => import('./sampler.ts'),
+  record: () => import('./record.ts'),
   'one-vm': () => import('./one-vm.ts'),
   process: () => import('./process.ts'),
   json: () => import('./json.ts'),

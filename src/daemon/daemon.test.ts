@@ -71,6 +71,7 @@ function config(part: Partial<Config> = {}): Config {
     balloon: [],
     stateDir: join(folder, 'state'),
     pushes: [],
+    record: [],
     ...part,
   };
 }

@@ -14,6 +14,7 @@ import { DomainWatch } from './domain-watch.ts';
 import type { Log } from './log.ts';
 import { DaemonPushes } from './pushes.ts';
 import { RuledReader } from './reader.ts';
+import { DaemonRecordings } from './recordings.ts';
 import { Refusals } from './refusals.ts';
 import { TlsFeed } from './tls-feed.ts';
 import { WebFeed } from './web-feed.ts';
@@ -61,6 +62,7 @@ export class Daemon {
   readonly #web: WebFeed | undefined;
   readonly #polling: DaemonPolling;
   readonly #pushes: DaemonPushes;
+  readonly #recordings: DaemonRecordings;
   /** What became of every domain that is there. */
   readonly states: DomainStates;
   #config: Config;
@@ -92,6 +94,7 @@ export class Daemon {
       onGo: (domain) => this.states.remove(domain),
     });
     this.#pushes = new DaemonPushes({ registry, states: this.states, stateDir: config.stateDir, version, log });
+    this.#recordings = new DaemonRecordings(registry, log);
     this.#polling = new DaemonPolling({
       domains: this.#watch,
       pollingOf: (id) => registry.balloonPollingOf(id),
@@ -119,6 +122,7 @@ export class Daemon {
       for (const name of untaken) log.warn({ socket: name }, 'no face takes this socket of the service manager');
       daemon.#polling.configure(config.balloon);
       await daemon.#pushes.configure(config.pushes);
+      void daemon.#recordings.configure(config.record);
       return daemon;
     } catch (error) {
       await daemon.stop();
@@ -158,6 +162,7 @@ export class Daemon {
     }
     if (isOther('balloon')) this.#polling.configure(config.balloon);
     await this.#configurePushes(config);
+    if (isOther('record')) void this.#recordings.configure(config.record);
     if (isOther('discoveryIntervalMs')) this.#watch.intervalMs = config.discoveryIntervalMs;
     const hadTls = this.#tls !== undefined;
     const unchangeable =
@@ -187,7 +192,7 @@ export class Daemon {
         }
       }),
     );
-    await Promise.all([this.#polling.stop(), this.#pushes.stop()]);
+    await Promise.all([this.#polling.stop(), this.#recordings.stop(), this.#pushes.stop()]);
     // Closing the registry ends the look that may be under way.
     await this.#registry.close();
     await this.#watch.stop();

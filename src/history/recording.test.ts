@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -82,5 +82,80 @@ describe('a recording', () => {
       expect(timesNs).toEqual([0n, 1n, 2n].map((second) => START_NS + second * 1_000_000_000n));
       expect(values).toEqual([0, 1, 2].map((second) => statsAt(second)[index % 4]!.value));
     }
+  });
+
+  it('makes a row group of each minute, and goes on beside what is there', async () => {
+    const path = join(folder, 'r.parquet');
+    for (const run of [0, 1]) {
+      const writer = await recorder(path, { minuteMs: 1 });
+      for (const second of [0, 1, 2]) {
+        await record(writer, [run * 3 + second]);
+        await new Promise((resolve) => setTimeout(resolve, 300));
+      }
+      await writer.close();
+      expect(readdirSync(folder)).toEqual(['r.parquet']);
+    }
+    await using recording = await Recording.open(path);
+    expect(recording.segments.map(({ rowCount, rowGroupCount }) => [rowCount, rowGroupCount])).toEqual([[12, 6]]);
+    const [exits] = await recording.read({ names: ['exits'], paths: ['vcpu-0'] });
+    expect(exits?.values).toEqual([0, 1, 2, 3, 4, 5].map((second) => U64_MAX - BigInt(second)));
+  });
+
+  it('has all minutes but the open one when nobody closes it', async () => {
+    const path = join(folder, 'r.parquet');
+    const killed = await recorder(path, { minuteMs: 1 });
+    await record(killed, [0]);
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    await record(killed, [1]);
+    await using recording = await Recording.open(path);
+    expect(recording.span).toEqual({ startNs: START_NS, endNs: START_NS });
+    await expect(recorder(path)).rejects.toMatchObject({ code: 'ADDRESS_IN_USE' });
+    await killed.close();
+    await recording.refresh();
+    expect(recording.span.endNs).toBe(START_NS + 1_000_000_000n);
+  });
+
+  it('goes on as one series when its domain is renamed, and when the clock goes back', async () => {
+    const writer = await recorder(join(folder, 'd'));
+    await record(writer, [10, 11]);
+    await record(writer, [12], { ...DOMAIN, name: 'web-2' });
+    await record(writer, [5], { ...DOMAIN, name: 'web-2' });
+    await writer.close();
+    await using recording = await Recording.open(join(folder, 'd'));
+    expect(recording.domains.map(({ name }) => name)).toEqual(['web-2']);
+    const [series] = await recording.read({ domains: ['web-1'], names: ['halt_wait_ns'] });
+    expect(series?.values).toEqual([5n, 10n, 11n, 12n]);
+    expect(recording.segments).toHaveLength(2);
+  });
+
+  it('is refused where it is cut anywhere, and costs other segments nothing', async () => {
+    const directory = join(folder, 'd');
+    for (const second of [0, 1]) {
+      const writer = await recorder(directory);
+      await record(writer, [second]);
+      await writer.close();
+    }
+    const [first = ''] = readdirSync(directory).filter((name) => name.endsWith('.parquet'));
+    const bytes = readFileSync(join(directory, first));
+    for (let size = 0; size < bytes.length; size += 397) {
+      writeFileSync(join(directory, first), bytes.subarray(0, size));
+      await using recording = await Recording.open(directory);
+      expect(recording.unusable).toMatchObject([{ error: { code: 'RECORDING_INVALID' } }]);
+      expect((await recording.read({ names: ['exits'], paths: ['vcpu-0'] })).map(({ values }) => values)).toEqual([
+        [U64_MAX - 1n],
+      ]);
+    }
+  });
+
+  it('keeps no more than it is to, and the newest always', async () => {
+    const directory = join(folder, 'd');
+    const writer = await recorder(directory, { minuteMs: 1, retention: { sizeBytes: 1 } });
+    for (const second of [0, 1, 2]) {
+      await record(writer, [second]);
+      await new Promise((resolve) => setTimeout(resolve, 400));
+    }
+    await writer.close();
+    await using recording = await Recording.open(directory);
+    expect(recording.span).toEqual({ startNs: START_NS + 2_000_000_000n, endNs: START_NS + 2_000_000_000n });
   });
 });

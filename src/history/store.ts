@@ -1,5 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
-import { fileAt, isDirectory, listFiles, makeDirectory, moveWhole } from '../host/directory.ts';
+import { fileAt, isDirectory, listFiles, makeDirectory, moveWhole, removeEmptyDirectory } from '../host/directory.ts';
 import { holdLock } from '../host/lock-file.ts';
 import { removeFile } from '../host/small-file.ts';
 import { systemErrorCode, VirtstatError } from '../model/errors.ts';
@@ -136,6 +136,10 @@ export class SegmentStore implements Disposable {
 
   [Symbol.dispose](): void {
     this.#connection.closeSync();
+    if (this.isSingle && this.#segments.every(({ file }) => file.path === this.path)) {
+      removeFile(`${this.#directory}/${LOCK_NAME}`);
+      removeEmptyDirectory(this.#directory);
+    }
     this.#lock[Symbol.dispose]();
   }
 

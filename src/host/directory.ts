@@ -1,4 +1,5 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, statSync } from 'node:fs';
+import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmdirSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { systemErrorCode } from '../model/errors.ts';
 
 /** A file as a directory lists it. */
@@ -37,11 +38,20 @@ export function makeDirectory(path: string): void {
   mkdirSync(path, { recursive: true });
 }
 
+/** Removes a directory where it is there and empty; leaves it otherwise. */
+export function removeEmptyDirectory(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch {
+    // What is in it belongs to somebody.
+  }
+}
+
 /** Puts a file, once all of it is on the disk, in place of another or of none. Throws the system's error. */
 export function moveWhole(from: string, to: string): void {
   sync(from);
   renameSync(from, to);
-  sync(to.slice(0, to.lastIndexOf('/')) || '/');
+  sync(dirname(to));
 }
 
 function sync(path: string): void {

@@ -21,7 +21,7 @@ it.each([
   ['http://host/', 'URI_UNSUPPORTED'],
   ['qemu:///nowhere', 'URI_INVALID'],
   ['qemu+libssh://host/system', 'URI_UNSUPPORTED'],
-  ['replay:/file', 'URI_UNSUPPORTED'],
+  ['replay:', 'URI_INVALID'],
 ])('refuses %s', async (uri, code) => {
   await expect(openSources([uri])).rejects.toMatchObject({ code });
 });

@@ -14,6 +14,7 @@ type OpenScheme = (uris: readonly string[], kernel: KernelSchemas) => Promise<re
  * | `qmp+unix:PATH`, `qmp+tcp://HOST:PORT`, `qmp+tls://HOST:PORT` | one QEMU monitor |
  * | `kvm+file:PATH` | captured stats files; all that are given form one source, since one VM may span several |
  * | `qemu:///system`, `qemu+unix://`, `qemu+tcp://`, `qemu+tls://`, `qemu+ssh://` | a libvirt daemon, by libvirt's own URIs |
+ * | `replay:PATH[?speed=N][&from=WHEN]` | a recording, played again |
  * | `virtstat+unix:PATH`, `virtstat+tls://HOST:PORT` | another virtstatd, by its varlink socket or its port |
  */
 const SCHEMES: Readonly<Record<string, OpenScheme>> = {
@@ -35,12 +36,15 @@ const SCHEMES: Readonly<Record<string, OpenScheme>> = {
   'qemu+tcp': openLibvirtDaemons,
   'qemu+tls': openLibvirtDaemons,
   'qemu+ssh': openLibvirtDaemons,
+  replay: async (uris) => {
+    const { ReplaySource } = await import('./replay/replay-source.ts');
+    return uris.map((uri) => new ReplaySource(uri));
+  },
   'virtstat+unix': openVirtstatds,
   'virtstat+tls': openVirtstatds,
 };
 
 /** Schemes that virtstat reserves for sources that this version does not have. */
-const PLANNED: ReadonlySet<string> = new Set(['replay']);
 
 /**
  * Opens one source for each URI, all of `kvm+file:` together; nothing is connected or read before the first scan. A URI that is
@@ -82,11 +86,5 @@ function schemeOf(uri: string): string {
     throw new VirtstatError('URI_INVALID', `${JSON.stringify(uri)} is not a URI; it must begin with one of ${known}`);
   }
   if (Object.hasOwn(SCHEMES, scheme)) return scheme;
-  if (PLANNED.has(scheme)) {
-    throw new VirtstatError(
-      'URI_UNSUPPORTED',
-      `${uri}: this version has no source for ${scheme}: yet; it has ${known}`,
-    );
-  }
   throw new VirtstatError('URI_UNSUPPORTED', `${uri}: no source is known for ${scheme}:; there are ${known}`);
 }

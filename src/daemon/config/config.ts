@@ -31,6 +31,19 @@ export interface Config {
   /** Where files lie that are to outlive the daemon. */
   readonly stateDir: string;
   readonly pushes: readonly PushConfig[];
+  readonly record: readonly RecordRule[];
+}
+
+/** Records stats of every domain into a directory. */
+export interface RecordRule {
+  /** `[PROVIDER:][TARGET/]NAME` each, with `*` for all names. */
+  readonly stats: readonly string[];
+  readonly everyMs: number;
+  readonly directory: string;
+  /** Older segments go; absent: none for its age. */
+  readonly ageMs?: number;
+  /** The oldest segments above this go; absent: none for its size. */
+  readonly sizeBytes?: number;
 }
 
 /** Has the guests of domains asked for their memory statistics. */

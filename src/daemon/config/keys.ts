@@ -237,6 +237,12 @@ const FACTS: Readonly<Record<string, KeyFacts>> = {
     help: 'engines that get metrics by Prometheus remote write',
     default: [],
   },
+  record: {
+    form: 'tables',
+    placeholder: 'rule',
+    help: 'which stats are recorded, how often and into which directory',
+    default: [],
+  },
 };
 
 /** Every key, in the order of the documentation. */

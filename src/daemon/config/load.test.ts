@@ -67,6 +67,7 @@ describe('a right configuration', () => {
       balloon: [],
       stateDir: '/var/lib/virtstat',
       pushes: [],
+      record: [],
     });
     expect((await right(undefined, { uid: 7, env: { XDG_RUNTIME_DIR: '/x' } })).runtimeDir).toBe('/x/virtstat');
     expect((await right(undefined, { uid: 7 })).runtimeDir).toBe('/run/user/7/virtstat');
@@ -103,6 +104,12 @@ describe('a right configuration', () => {
       [[balloon]]
       domains = ["web-*", "db"]
       poll = "1.5m"
+      [[record]]
+      stats = ["exits", "kvm:vcpu/*"]
+      every = "2s"
+      directory = "/srv/r"
+      keep-age = "7d"
+      keep-size = "1GiB"
     `;
     expect(await right(text)).toEqual({
       connect: ['kvm+file:/tmp', 'qmp+unix:/a'],
@@ -129,6 +136,15 @@ describe('a right configuration', () => {
       balloon: [{ domains: ['web-*', 'db'], intervalSeconds: 90 }],
       stateDir: '/srv/s',
       pushes: [],
+      record: [
+        {
+          stats: ['exits', 'kvm:vcpu/*'],
+          everyMs: 2000,
+          directory: '/srv/r',
+          ageMs: 7 * 86_400_000,
+          sizeBytes: 1024 ** 3,
+        },
+      ],
     });
   });
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { HostPort } from '../../host/tls-listener.ts';
 import { type Accounts, type Config, DEFAULT_WEB_ADDRESS, FACE_NAMES, LOG_LEVELS, PROFILE_NAMES } from './config.ts';
-import { absolutePath, count, duration, fileMode, hostPort, listOf, oneOf, word, yesOrNo } from './forms.ts';
+import { absolutePath, count, duration, fileMode, hostPort, listOf, oneOf, size, word, yesOrNo } from './forms.ts';
 import { otlpTables, pushConfigs, remoteWriteTables } from './push-config.ts';
 
 /** How many sources one daemon reads. */
@@ -34,6 +34,12 @@ const MAX_SERIES = 100_000_000;
 /** The largest id that a user or group has; the one above means none. */
 const MAX_ID = 0xffff_fffe;
 
+/** How many recordings one daemon makes: each has a database in memory. */
+const MAX_RECORDINGS = 16;
+
+/** The longest time that segments are kept, in milliseconds: ten years. */
+const MAX_KEEP_MS = 3650 * 86_400_000;
+
 const ACCOUNT = /^(\d{1,10}|[a-zA-Z_][\w.@$-]*)$/;
 const SHA256 = '[0-9a-f]{64}';
 
@@ -47,6 +53,7 @@ const domain = word(/^[^\p{Cc}]+$/u, 'a name, a uuid, or a pattern like web-*');
 const webUser = word(/^[^:\p{Cc}]+$/u, 'a user of the web configuration file, or *');
 const telemetryPath = word(/^(?!\/-\/)\/[\w.~-]*(\/[\w.~-]+)*$/, 'a path like /metrics');
 const familyPattern = word(/^[\w:*]+$/, 'the name of a family, or a pattern like kvm_*');
+const statWord = word(/^(?:[^:/]+:)?(?:[^:/]+\/)?[^:/]+$/, 'a stat, like exits, vcpu/exits or kvm:vcpu/*');
 const provider = word(/^[^\s\p{Cc}]+$/u, 'the name of a provider, or *');
 
 /** An account in place of its name or number. */
@@ -86,6 +93,13 @@ function makeSchema({ userId, groupId }: Accounts) {
     domains: listOf(domain, 1, MAX_RULE_ENTRIES),
     poll: duration(...POLL_RANGE_MS).refine((ms) => ms % 1000 === 0, { error: 'must be a whole number of seconds' }),
   });
+  const record = table({
+    stats: listOf(statWord, 1, MAX_RULE_ENTRIES),
+    every: duration(10, 86_400_000).optional(),
+    directory: absolutePath(MAX_PATH_BYTES, ''),
+    'keep-age': duration(60_000, MAX_KEEP_MS).optional(),
+    'keep-size': size(1).optional(),
+  });
   const whole = z.strictObject(
     {
       connect: listOf(uri, 1, MAX_SOURCES),
@@ -122,6 +136,7 @@ function makeSchema({ userId, groupId }: Accounts) {
       'state-dir': absolutePath(MAX_PATH_BYTES - 256, ', so that no file fits below it'),
       otlp: otlpTables,
       'remote-write': remoteWriteTables,
+      record: listOf(record, 0, MAX_RECORDINGS),
     },
     { error: tableError },
   );
@@ -202,7 +217,7 @@ export type Checked = { readonly config: Config } | { readonly findings: readonl
 export function checkConfig(settings: unknown, accounts: Accounts): Checked {
   const result = makeSchema(accounts).safeParse(settings);
   if (!result.success) return { findings: result.error.issues.flatMap(findingsOf) };
-  const { connect, timeout, faces, qmp, libvirt, socket, tls, web, metrics, log, access, balloon, otlp, ...others } =
+  const { connect, timeout, faces, qmp, libvirt, socket, tls, web, metrics, log, access, balloon, record, ...others } =
     result.data;
   const { 'cert-file': certFile, 'key-file': keyFile, 'client-ca-file': clientCaFile } = tls;
   return {
@@ -249,9 +264,16 @@ export function checkConfig(settings: unknown, accounts: Accounts): Checked {
           ...(anonymous === true && { anonymous }),
         };
       }),
+      record: record.map(({ stats, every = 1000, directory, 'keep-age': ageMs, 'keep-size': sizeBytes }) => ({
+        stats,
+        everyMs: every,
+        directory,
+        ...(ageMs !== undefined && { ageMs }),
+        ...(sizeBytes !== undefined && { sizeBytes }),
+      })),
       balloon: balloon.map(({ domains, poll }) => ({ domains, intervalSeconds: poll / 1000 })),
       stateDir: others['state-dir'],
-      pushes: pushConfigs(otlp, others['remote-write']),
+      pushes: pushConfigs(others.otlp, others['remote-write']),
     },
   };
 }
