@@ -1,5 +1,13 @@
 import { CONFIG_KEYS } from '../daemon/config/keys.ts';
-import { collect, parseIndex, parseInterval, parseMilliseconds, parsePolling, SHELLS } from './arguments.ts';
+import {
+  collect,
+  parseCount,
+  parseIndex,
+  parseInterval,
+  parseMilliseconds,
+  parsePolling,
+  SHELLS,
+} from './arguments.ts';
 import { type AnyCommand, Argument, Command, CommanderError, Option } from './commander.ts';
 import { VM_KINDS } from './demo/choose.ts';
 import { FLAG_OPTIONS, STATS_OPTIONS } from './domstats-options.ts';
@@ -20,6 +28,7 @@ const VERBS: Readonly<Record<string, (program: AnyCommand, finish: Finish) => vo
   info: addInfo,
   domstats: addDomStats,
   'guest-memory': addGuestMemory,
+  top: addTop,
   monitor: addMonitor,
   serve: addServe,
   demo: addDemo,
@@ -197,6 +206,33 @@ function addGuestMemory(program: AnyCommand, finish: Finish): void {
           ...command.optsWithGlobals(),
           ...(intervalMs !== undefined && { intervalMs }),
         }),
+      );
+    });
+}
+
+function addTop(program: AnyCommand, finish: Finish): void {
+  program
+    .command('top')
+    .description('watch all domains live: sort, filter, and look into one; `?` lists the keys')
+    .option('--domain <domain>', DOMAIN_HELP, collect)
+    .option('--columns <list>', 'comma-separated: cpu, delay, exits, mem, …, and any stat as PROVIDER:STAT')
+    .option('--sort <column>', 'the column to sort by, or name (default: cpu)')
+    .option('--filter <regex>', 'only domains whose name, uuid or process id fits')
+    .option('-d, --delay <seconds>', 'from one refresh to the next (default: 1)', parseInterval)
+    .option('-b, --batch', 'plain text on the standard output, for scripts')
+    .option('-n, --iterations <count>', 'refresh that often, then end', parseCount)
+    .addHelpText(
+      'after',
+      examples(
+        'virtstat top',
+        'virtstat top --columns cpu,delay,kvm:halt_exits --sort delay',
+        'virtstat top --batch -n 1',
+      ),
+    )
+    .action(async ({ delay, ...options }, command) => {
+      const { top } = await import('./verbs/top.ts');
+      finish(
+        await top({ ...options, ...command.optsWithGlobals(), ...(delay !== undefined && { intervalMs: delay }) }),
       );
     });
 }
