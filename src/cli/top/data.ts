@@ -8,6 +8,11 @@ import { Tracks } from './tracks.ts';
 /** What of a domain is looked at: what the columns need, or all of it. */
 export type Depth = 'columns' | 'all';
 
+/** Who is looked at in full: one domain, by `id`, or every one. */
+export interface Whole {
+  readonly domain?: string;
+}
+
 /** Something that went wrong, for people. */
 export interface Problem {
   /** The domain, or the source that could not be searched, which has its URI for a name. */
@@ -23,6 +28,7 @@ export class TopData {
   readonly #errors = new Map<string, Map<string, readonly VirtstatError[]>>();
   #domains: ReadonlyMap<string, Domain> = new Map();
   #failed: readonly Problem[] = [];
+  #whole: Whole | undefined;
 
   /** Who is there, in the order of the sources. */
   get domains(): readonly Domain[] {
@@ -61,7 +67,7 @@ export class TopData {
   /** Takes up what a domain answered about a target. One that has exited is gone at once. */
   update(depth: Depth, target: string, answer: SampleAnswer): void {
     const { domain, errors } = answer;
-    if (!this.#domains.has(domain.id)) return;
+    if (!this.#domains.has(domain.id) || (depth === 'all' && !this.#isLookedInto(domain.id))) return;
     if (answer.items.length === 0 && errors.some(({ code }) => code === 'DOMAIN_GONE')) {
       this.forget(domain.id);
       return;
@@ -72,8 +78,10 @@ export class TopData {
     ofDomain.set(`${depth} ${target}`, errors);
   }
 
-  /** Lets go of all that is known of everything but what the columns need. */
-  forgetDepth(): void {
+  /** Chooses who is looked at in full from now on; what was known of others than these, beyond what the columns need, is forgotten. */
+  lookInto(whole: Whole | undefined): void {
+    if (JSON.stringify(whole) === JSON.stringify(this.#whole)) return;
+    this.#whole = whole;
     this.#tracks.all.retain(new Set());
     for (const ofDomain of this.#errors.values()) {
       for (const key of ofDomain.keys()) if (key.startsWith('all ')) ofDomain.delete(key);
@@ -99,6 +107,11 @@ export class TopData {
       this.errorsOf(domain.id).map((message) => ({ domain, message })),
     );
     return [...this.#failed, ...ofDomains];
+  }
+
+  /** An answer may come when nobody wants it any more. */
+  #isLookedInto(id: string): boolean {
+    return this.#whole !== undefined && (this.#whole.domain === undefined || this.#whole.domain === id);
   }
 
   /** Why nothing of a domain's source can be had now; undefined where it was searched. */

@@ -38,7 +38,7 @@ export function domainsTable(view: FiguresView): TopTable {
     const { uuid = '', pid = '' } = domain;
     return rowOf(domain.id, [NAME, name], tracks, view, { isStale, searched: [name, uuid, String(pid)] });
   });
-  return { columns: [textColumn(NAME, 'NAME'), ...columns.map(columnOf)], rows };
+  return { isOrdered: false, columns: [textColumn(NAME, 'NAME'), ...columns.map(columnOf)], rows };
 }
 
 /** The objects of one domain: all together, those of a target together where it has several, and each. */
@@ -63,7 +63,7 @@ export function objectsTable(domainId: string, view: FiguresView): TopTable {
       return [rowOf(keyOfObject(target), ['object', label], together, view, more(together, target)), ...each];
     });
   const shown = [...columns.map(columnOf), textColumn('device', 'DEVICE'), textColumn('path', 'PATH')];
-  return { columns: [textColumn('object', 'OBJECT'), ...shown], rows: [whole, ...rows] };
+  return { isOrdered: true, columns: [textColumn('object', 'OBJECT'), ...shown], rows: [whole, ...rows] };
 }
 
 /** Key of the row of one object or, without a path, of all objects of a target. */

@@ -3,7 +3,7 @@ import type { StatsFilter } from '../../model/filter.ts';
 import type { SampleAnswer } from '../../registry/answer.ts';
 import type { Registry } from '../../registry/registry.ts';
 import { type Column, wantedBy } from './columns.ts';
-import type { Depth, TopData } from './data.ts';
+import type { Depth, TopData, Whole } from './data.ts';
 import { filtersFor } from './offers.ts';
 
 /** What a feed reads. */
@@ -19,19 +19,22 @@ export interface FeedOptions {
 /** What one look is for. */
 export interface LookOptions {
   readonly columns: readonly Column[];
-  /** Whose stats are wanted all: of one domain, by `id`, or of every one; undefined: nobody's. */
-  readonly all: { readonly domain?: string } | undefined;
+  /** Whose stats are wanted all; undefined: nobody's. */
+  readonly whole: Whole | undefined;
   /** From look to look, in milliseconds. */
   readonly intervalMs: number;
 }
 
 /** The longest that a look waits for answers, in milliseconds: what comes later is there for the next. */
-const LOOK_LIMIT_MS = 1000;
+const LOOK_LIMIT_MS = 1500;
 
 /** How long a domain is waited for that has answered before: a part of the interval, and at most this, in milliseconds. */
-const MAX_PATIENCE_MS = 500;
+const MAX_PATIENCE_MS = 1000;
 const MIN_PATIENCE_MS = 20;
-const PATIENCE_SHARE = 1 / 4;
+const PATIENCE_SHARE = 1 / 2;
+
+/** What somebody is late with who has not answered anything yet. */
+const INTRODUCTION = '';
 
 /** After this time schemas are asked for again, in milliseconds: devices come while a VM runs. */
 const SCHEMAS_AGE_MS = 30_000;
@@ -49,6 +52,8 @@ export class TopFeed {
   /** The questions that each domain has answered once, or failed to. */
   readonly #introduced = new Map<string, string>();
   readonly #learnedMs = new Map<string, number>();
+  /** Who was not there in time when last asked, and for what: they are asked on, and nobody waits for them. */
+  readonly #late = new Map<string, Set<string>>();
 
   constructor(options: FeedOptions) {
     this.#options = options;
@@ -58,29 +63,22 @@ export class TopFeed {
    * Looks once. Resolves when all have answered, or the limit has passed.
    * @throws what the registry raises for all domains at once: CLOSED, CANCELLED
    */
-  async look({ columns, all, intervalMs }: LookOptions): Promise<void> {
-    const { data, signal } = this.#options;
+  async look({ columns, whole, intervalMs }: LookOptions): Promise<void> {
+    const { data } = this.#options;
     const patienceMs = Math.max(MIN_PATIENCE_MS, Math.min(MAX_PATIENCE_MS, intervalMs * PATIENCE_SHARE));
     const search = this.#once('search', () => this.#search());
     await (data.domains.length === 0 ? search : within(patienceMs, search));
-    const works = [
-      ...this.#overview(columns, patienceMs),
-      ...(all === undefined ? [] : this.#everything(all, patienceMs)),
-    ];
-    const ended = new AbortController();
-    const limit = delay(LOOK_LIMIT_MS, undefined, { signal: AbortSignal.any([signal, ended.signal]) }).catch(() => {});
-    try {
-      await Promise.race([Promise.all(works), limit]);
-    } finally {
-      ended.abort();
-    }
+    const works = [...this.#overview(columns, patienceMs), ...this.#wholes(whole, patienceMs)];
+    await within(LOOK_LIMIT_MS, Promise.all(works));
+    // Whoever is being asked still is not waited for again.
+    for (const { id } of data.domains) this.#note(id, INTRODUCTION, this.#underWay.has(strangerKey(id)));
   }
 
   async #search(): Promise<void> {
     const { registry, data, domains, signal } = this.#options;
     data.setPresent(await registry.present({ signal, ...(domains && { domains }) }));
     const ids = new Set(data.domains.map(({ id }) => id));
-    for (const known of [this.#introduced, this.#learnedMs]) {
+    for (const known of [this.#introduced, this.#learnedMs, this.#late]) {
       for (const id of known.keys()) if (!ids.has(id)) known.delete(id);
     }
   }
@@ -90,23 +88,33 @@ export class TopFeed {
     const { data } = this.#options;
     const filters = filtersFor(wantedBy(columns), data.offers);
     const question = JSON.stringify(filters);
+    const isKnown = (id: string): boolean => this.#introduced.get(id) === question;
     const ids = data.domains.map(({ id }) => id);
-    const known = ids.filter((id) => this.#introduced.get(id) === question);
-    const strangers = ids.filter((id) => this.#introduced.get(id) !== question);
+    const inTime = ids.filter((id) => !this.#late.has(id));
+    const known = inTime.filter(isKnown);
     const old = known.filter((id) => performance.now() - (this.#learnedMs.get(id) ?? 0) > SCHEMAS_AGE_MS);
     if (old.length > 0) void this.#once('schemas', () => this.#learn(old));
+    const alone = (id: string): readonly Promise<void>[] =>
+      isKnown(id)
+        ? filters.map((filter) => this.#ask('columns', filter, [id], patienceMs))
+        : [this.#once(strangerKey(id), () => this.#introduce(id, columns))];
+    for (const id of this.#late.keys()) alone(id);
     return [
-      ...strangers.map((id) => this.#once(`stranger ${id}`, () => this.#introduce(id, columns))),
+      ...inTime.filter((id) => !isKnown(id)).flatMap(alone),
       ...(known.length === 0 ? [] : filters.map((filter) => this.#ask('columns', filter, known, patienceMs))),
     ];
   }
 
   /** All that one domain, or every one, can tell. */
-  #everything({ domain }: { readonly domain?: string }, patienceMs: number): readonly Promise<void>[] {
+  #wholes(whole: Whole | undefined, patienceMs: number): readonly Promise<void>[] {
+    if (whole === undefined) return [];
     const { data } = this.#options;
-    const ids = data.domains.map(({ id }) => id).filter((id) => domain === undefined || id === domain);
+    const ids = data.domains.map(({ id }) => id).filter((id) => whole.domain === undefined || id === whole.domain);
     // One by one: that somebody has answered one question says nothing of another.
-    return ids.flatMap((id) => data.offers.targets.map((target) => this.#ask('all', { target }, [id], patienceMs)));
+    return ids.flatMap((id) => {
+      const works = data.offers.targets.map((target) => this.#ask('all', { target }, [id], patienceMs));
+      return this.#late.has(id) ? [] : works;
+    });
   }
 
   async #introduce(id: string, columns: readonly Column[]): Promise<void> {
@@ -115,6 +123,8 @@ export class TopFeed {
     const filters = filtersFor(wantedBy(columns), data.offers);
     await Promise.all(filters.map((filter) => this.#ask('columns', filter, [id])));
     this.#introduced.set(id, JSON.stringify(filters));
+    const asked = new Set(filters.map(({ target }) => target));
+    for (const target of this.#late.get(id) ?? []) if (!asked.has(target)) this.#note(id, target, false);
   }
 
   /** Asks for schemas; false where nobody could say any. */
@@ -140,13 +150,25 @@ export class TopFeed {
     return this.#once(JSON.stringify([depth, filter, ids.length === 1 ? first : '']), async () => {
       const asked = { domains: ids, signal, ...(patienceMs !== undefined && { patienceMs }) };
       const answers = (await registry.query(filter, asked)).filter(({ domain }) => ids.includes(domain.id));
-      await this.#relearn(answers);
-      for (const answer of answers) data.update(depth, target, answer);
+      for (const answer of answers) {
+        const { domain, errors } = answer;
+        const isLate = errors.some(({ code }) => code === 'TIMEOUT');
+        data.update(depth, target, answer);
+        if (depth === 'columns') this.#note(domain.id, target, isLate);
+      }
+      this.#relearn(answers);
     });
   }
 
+  /** Remembers whether somebody was late with something. */
+  #note(id: string, what: string, isLate: boolean): void {
+    const late = this.#late.get(id);
+    if (isLate) this.#late.set(id, (late ?? new Set()).add(what));
+    else if (late?.delete(what) && late.size === 0) this.#late.delete(id);
+  }
+
   /** Asks again for the schemas of those that measure what their schemas do not have. */
-  async #relearn(answers: readonly SampleAnswer[]): Promise<void> {
+  #relearn(answers: readonly SampleAnswer[]): void {
     const { data } = this.#options;
     const nowMs = performance.now();
     const unknown = answers
@@ -155,7 +177,7 @@ export class TopFeed {
       .filter((id) => nowMs - (this.#learnedMs.get(id) ?? Number.NEGATIVE_INFINITY) > RELEARN_MS);
     if (unknown.length === 0) return;
     for (const id of unknown) this.#learnedMs.set(id, nowMs);
-    await this.#learn(unknown);
+    void this.#once(`schemas ${unknown.join(' ')}`, () => this.#learn(unknown));
   }
 
   /** What is under way already is not begun again. */
@@ -173,8 +195,12 @@ export class TopFeed {
   }
 }
 
+function strangerKey(id: string): string {
+  return `stranger ${id}`;
+}
+
 /** Waits for work, but not longer than that. */
-async function within(ms: number, work: Promise<void>): Promise<void> {
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
   const ended = new AbortController();
   const limit = delay(ms, undefined, { signal: ended.signal }).catch(() => {});
   try {

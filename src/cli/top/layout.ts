@@ -50,13 +50,13 @@ interface Placed extends TableColumn {
  * last first, but never what the table is sorted by.
  */
 export function layoutLines(layout: TableLayout): readonly string[] {
-  const { columns, rows, width, sort, cursor, trend, paint } = layout;
+  const { columns, rows, width, cursor, trend, paint } = layout;
   const gutter = cursor === undefined ? '' : ' ';
   const placed = placedColumns(layout, width - gutter.length);
   const room = width - gutter.length - placed.reduce((sum, column) => sum + column.width + GAP, -GAP) - GAP;
   const trendWidth = trend === undefined || room < MIN_TREND_WIDTH ? 0 : Math.min(room, MAX_TREND_WIDTH);
   const title = columns.find(({ id }) => id === trend?.column)?.title ?? '';
-  const head = placed.map((column) => cell(headText(column, sort), column));
+  const head = placed.map((column) => cell(headText(column, layout), column));
   if (trendWidth > 0) head.push(clip(`TREND ${printable(title)}`, trendWidth));
   const lines = rows.map((row, index) => {
     const cells = placed.map((column) => cell(printable(row.cells.get(column.id)?.text ?? MISSING), column));
@@ -69,8 +69,9 @@ export function layoutLines(layout: TableLayout): readonly string[] {
   return [paint('bold', clip(`${gutter}${head.join(' '.repeat(GAP))}`.trimEnd(), width)), ...lines];
 }
 
-function placedColumns({ columns, rows, sort }: TableLayout, width: number): readonly Placed[] {
-  const [label, ...others] = columns.map((column) => ({ ...column, width: widthOf(column, rows, sort) }));
+function placedColumns(layout: TableLayout, width: number): readonly Placed[] {
+  const { columns, sort } = layout;
+  const [label, ...others] = columns.map((column) => ({ ...column, width: widthOf(column, layout) }));
   if (label === undefined) return [];
   const narrow = Math.min(label.width, LABEL_WIDTH, width);
   let left = width - narrow;
@@ -90,16 +91,17 @@ function placedColumns({ columns, rows, sort }: TableLayout, width: number): rea
   return [{ ...label, width: Math.min(label.width, MAX_LABEL_WIDTH, narrow + left) }, ...shown];
 }
 
-function widthOf(column: TableColumn, rows: readonly TableRow[], sort: Sort): number {
+function widthOf(column: TableColumn, layout: TableLayout): number {
   const { id, isNumber } = column;
-  let width = Math.max(displayWidth(headText(column, sort)), isNumber ? NUMBER_WIDTH : 0);
-  for (const { cells } of rows) width = Math.max(width, displayWidth(printable(cells.get(id)?.text ?? MISSING)));
+  let width = Math.max(displayWidth(headText(column, layout)), isNumber ? NUMBER_WIDTH : 0);
+  for (const { cells } of layout.rows) width = Math.max(width, displayWidth(printable(cells.get(id)?.text ?? MISSING)));
   return isNumber ? width : Math.min(width, MAX_TEXT_WIDTH);
 }
 
-function headText({ id, title }: TableColumn, sort: Sort): string {
+/** Its title, and which way the table is sorted by it; where nobody chooses, only the title. */
+function headText({ id, title }: TableColumn, { sort, cursor }: TableLayout): string {
   const shown = printable(title);
-  return id === sort.column ? `${shown}${sort.isReversed ? '^' : 'v'}` : shown;
+  return id === sort.column && cursor !== undefined ? `${shown}${sort.isReversed ? '↑' : '↓'}` : shown;
 }
 
 function cell(text: string, { width, isNumber }: Placed): string {

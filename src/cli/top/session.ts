@@ -2,14 +2,17 @@ import { nowNs } from '../../host/clock.ts';
 import type { Frame, FrameSize } from '../live/frames.tsx';
 import type { Paint } from '../terminal.ts';
 import { Bell } from './bell.ts';
-import type { TopData } from './data.ts';
-import type { LookOptions, TopFeed } from './feed.ts';
+import type { TopData, Whole } from './data.ts';
+import type { TopFeed } from './feed.ts';
 import { Histories } from './histories.ts';
 import type { KeyName } from './keys.ts';
 import { press, settled } from './press.ts';
 import { OTHER_LINES, type ScreenOptions, screenLines } from './screen.ts';
 import { currentLevel, domainOf, keyOfView, type TopState, type View } from './state.ts';
 import { tableOf } from './view-table.ts';
+
+/** From the first look to the second, at most, in milliseconds. */
+const FIRST_INTERVAL_MS = 500;
 
 /** What a session works with. */
 export interface TopSessionOptions {
@@ -88,7 +91,10 @@ export class TopSession {
   /** Looks once, and takes up what came of it. */
   async look(): Promise<void> {
     const { feed, data } = this.#options;
-    await feed.look(this.#needs());
+    const { columns, intervalMs } = this.#state;
+    const whole = wholeOf(currentLevel(this.#state).view);
+    data.lookInto(whole);
+    await feed.look({ columns, intervalMs, whole });
     const before = this.#state;
     this.#state = settled(before, data);
     this.#follow(before, this.#state);
@@ -108,17 +114,11 @@ export class TopSession {
         this.#redraw.ring();
         if (++count >= iterations) return;
       }
-      const restMs = startMs + this.#state.intervalMs - performance.now();
+      // Nothing has a rate before the second look.
+      const intervalMs = count === 1 ? Math.min(this.#state.intervalMs, FIRST_INTERVAL_MS) : this.#state.intervalMs;
+      const restMs = startMs + intervalMs - performance.now();
       await this.#hurry.wait(signal, Math.max(0, restMs));
     }
-  }
-
-  #needs(): LookOptions {
-    const { columns, intervalMs } = this.#state;
-    const { view } = currentLevel(this.#state);
-    const domain = domainOf(view);
-    const all = view.kind === 'domains' ? undefined : { ...(domain !== undefined && { domain }) };
-    return { columns, intervalMs, all };
   }
 
   /** Does what a change of the state asks for. */
@@ -128,20 +128,22 @@ export class TopSession {
       data.tracks('all').rebase();
       this.#histories.clear();
     }
-    const [from, to] = [currentLevel(before).view, currentLevel(after).view];
-    if (depthOf(from) !== depthOf(to) && depthOf(from) !== undefined) data.forgetDepth();
+    const [from, to] = [currentLevel(before).view, currentLevel(after).view].map(wholeOf);
+    data.lookInto(to);
     const needsLook =
       after.looks !== before.looks ||
       after.columns !== before.columns ||
       after.intervalMs !== before.intervalMs ||
       (before.isPaused && !after.isPaused) ||
       after.hasQuit ||
-      (depthOf(to) !== undefined && depthOf(from) !== depthOf(to));
+      (to !== undefined && (from === undefined || from.domain !== to.domain));
     if (needsLook) this.#hurry.ring();
   }
 }
 
-/** Whose stats a screen wants all; undefined: nobody's. */
-function depthOf(view: View): string | undefined {
-  return view.kind === 'domains' ? undefined : (domainOf(view) ?? '');
+/** Who a screen looks at in full; undefined: nobody. */
+function wholeOf(view: View): Whole | undefined {
+  if (view.kind === 'domains') return undefined;
+  const domain = domainOf(view);
+  return domain === undefined ? {} : { domain };
 }

@@ -54,7 +54,7 @@ export function statsTable(data: TopData, scope: Scope, isRebased: boolean): Top
     textColumn('target', 'TARGET'),
     textColumn('type', 'TYPE'),
   ];
-  return { columns, rows };
+  return { isOrdered: false, columns, rows };
 }
 
 /** The objects in a scope that have a stat: all together, where there are several, and each. */
@@ -78,7 +78,7 @@ export function statTable(data: TopData, scope: Scope, key: StatKey, isRebased: 
   const tracks = all.map(({ track }) => track);
   const whole: TableRow = { key: WHOLE, cells, searched: ['all'], isStale: areStale(tracks) };
   const columns = [textColumn('object', 'OBJECT'), ...figureColumns(isRebased), textColumn('path', 'PATH')];
-  return { columns, rows: each.length > 1 ? [whole, ...each] : each };
+  return { isOrdered: true, columns, rows: each.length > 1 ? [whole, ...each] : each };
 }
 
 /** Every object in a scope that has a stat, or the one whose row has this key. */

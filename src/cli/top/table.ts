@@ -24,15 +24,17 @@ export interface TableRow {
   readonly isStale: boolean;
 }
 
-/** A table before it is sorted: rows in their natural order, the first column being what a row is called. */
+/** A table before it is sorted; the first column is what a row is called. */
 export interface TopTable {
+  /** True where the order of the rows is the one that the first column sorts by. */
+  readonly isOrdered: boolean;
   readonly columns: readonly TableColumn[];
   readonly rows: readonly TableRow[];
 }
 
 /** How a table is sorted. */
 export interface Sort {
-  /** The id of a column; that of the first one is the natural order. */
+  /** The id of a column. */
   readonly column: string;
   /** True for the opposite of what is usual: numbers from the largest down, texts from a to z. */
   readonly isReversed: boolean;
@@ -42,7 +44,7 @@ export interface Sort {
 export function arranged(table: TopTable, sort: Sort, filter: RegExp | undefined): readonly TableRow[] {
   const rows =
     filter === undefined ? table.rows : table.rows.filter(({ searched }) => searched.some((text) => filter.test(text)));
-  if (sort.column === table.columns[0]?.id) return sort.isReversed ? rows.toReversed() : rows;
+  if (table.isOrdered && sort.column === table.columns[0]?.id) return sort.isReversed ? rows.toReversed() : rows;
   const sign = sort.isReversed ? -1 : 1;
   return rows.toSorted((a, b) => {
     const [left, right] = [a.cells.get(sort.column)?.rank, b.cells.get(sort.column)?.rank];
