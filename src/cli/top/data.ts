@@ -28,11 +28,17 @@ export class TopData {
   readonly #errors = new Map<string, Map<string, readonly VirtstatError[]>>();
   #domains: ReadonlyMap<string, Domain> = new Map();
   #failed: readonly Problem[] = [];
+  #hasSearched = false;
   #whole: Whole | undefined;
 
   /** Who is there, in the order of the sources. */
   get domains(): readonly Domain[] {
     return [...this.#domains.values()];
+  }
+
+  /** True once it is known who is there. */
+  get hasSearched(): boolean {
+    return this.#hasSearched;
   }
 
   /** The domain of this `id`; undefined where it is not there. */
@@ -47,6 +53,7 @@ export class TopData {
 
   /** Takes up who is there. Domains of a source that cannot be searched just now stay; all others that are missing go. */
   setPresent(present: readonly DomainAnswer<never>[]): void {
+    this.#hasSearched = true;
     const failed = present.filter(({ errors }) => errors.length > 0);
     const failedSources = new Set(failed.map(({ domain }) => domain.source));
     const there = present.filter(({ errors }) => errors.length === 0).map(({ domain }) => domain);

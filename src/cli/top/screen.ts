@@ -156,6 +156,7 @@ function linesBelow(state: TopState, data: TopData, rows: readonly TableRow[], w
 function whyEmpty(state: TopState, table: TopTable, data: TopData): string {
   if (table.rows.length > 0) return 'nothing fits the filter (c clears it)';
   if (table.columns[0]?.id === NAME) {
+    if (!data.hasSearched) return 'looking for virtual machines';
     return data.problems.length > 0 ? 'nothing could be read' : 'no virtual machine is there';
   }
   return currentLevel(state).view.kind === 'stat' ? 'nobody has this stat now' : 'no values yet';
