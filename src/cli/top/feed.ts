@@ -71,7 +71,7 @@ export class TopFeed {
     const works = [...this.#overview(columns, patienceMs), ...this.#wholes(whole, patienceMs)];
     await within(LOOK_LIMIT_MS, Promise.all(works));
     // Whoever is being asked still is not waited for again.
-    for (const { id } of data.domains) this.#note(id, INTRODUCTION, this.#underWay.has(strangerKey(id)));
+    for (const { id } of data.domains) if (this.#underWay.has(strangerKey(id))) this.#note(id, INTRODUCTION, true);
   }
 
   async #search(): Promise<void> {
@@ -119,7 +119,10 @@ export class TopFeed {
 
   async #introduce(id: string, columns: readonly Column[]): Promise<void> {
     const { data } = this.#options;
-    if (!this.#learnedMs.has(id) && !(await this.#learn([id]))) return;
+    if (!this.#learnedMs.has(id) && !(await this.#learn([id]))) {
+      this.#note(id, INTRODUCTION, true);
+      return;
+    }
     const filters = filtersFor(wantedBy(columns), data.offers);
     await Promise.all(filters.map((filter) => this.#ask('columns', filter, [id])));
     this.#introduced.set(id, JSON.stringify(filters));

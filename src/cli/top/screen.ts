@@ -53,7 +53,7 @@ export function screenLines(
   const tableRoom = below.length === 0 ? room : Math.max(2, Math.min(all.length + 1, Math.floor(room / 3)));
   const cursor = cursorIn(state, all);
   const page = Math.max(1, tableRoom - 1);
-  const first = Math.floor(cursor / page) * page;
+  const first = Math.min(Math.floor(cursor / page) * page, Math.max(0, all.length - page));
   const shown = all.slice(first, first + page);
   const body = [
     ...layoutLines({ ...layoutOf(state, table, options, width), rows: shown, cursor: cursor - first }),
