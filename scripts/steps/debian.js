@@ -27,6 +27,7 @@ export const TEST_PACKAGES = [
   ['/usr/bin/python3', 'python3', 'tests with network devices'],
   ['/usr/bin/fish', 'fish', 'tests of shell completion'],
   ['/usr/bin/zsh', 'zsh', 'tests of shell completion'],
+  ['/usr/bin/tmux', 'tmux', 'tests of live screens'],
 ];
 
 const INSTALL_LIMIT_MS = 420_000;
