@@ -17,6 +17,7 @@ const MODULES: Readonly<Record<string, () => Promise<{ readonly run: Run }>>> = 
   hung: () => import('./hung.ts'),
   fleet: () => import('./fleet.ts'),
   interfaces: () => import('./interfaces.ts'),
+  top: () => import('./top.ts'),
 };
 
 async function main(names: readonly string[]): Promise<boolean> {

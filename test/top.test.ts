@@ -173,36 +173,35 @@ describe('the terminal', () => {
 
   const CRASH = 'data:text/javascript,setTimeout(()=>{throw(new(Error)("boom"))},5000)';
 
-  it.for([
+  /** What ends it, what the interpreter is told, and what stands on the terminal then. */
+  const ENDS: readonly (readonly [what: string, node: readonly string[], shown: RegExp])[] = [
     ['q', [], /status=0/],
     ['Ctrl-C', [], /status=0/],
     ['SIGINT', [], /status=0/],
     ['SIGTERM', [], /status=0/],
     ['SIGHUP', [], /status=0/],
     ['a crash', ['--import', CRASH], /boom.*status=1/s],
-  ] as const)(
-    'is as it was after %s',
-    async ([what, node, status], context) => {
-      const reason = whyNoTmux();
-      if (reason !== undefined) context.skip(reason);
-      const { terminal, pidFile } = behindShell(node);
-      try {
-        await expect.poll(() => terminal.text, POLL).toContain('>lab.t0');
-        expect(terminal.modes).toEqual({ isAlternate: true, isCursorShown: false });
-        if (what === 'q') terminal.press('q');
-        else if (what === 'Ctrl-C') terminal.press('C-c');
-        else if (what !== 'a crash') process.kill(Number(readFileSync(pidFile, 'utf8')), what);
-        await expect.poll(() => terminal.text, POLL).toMatch(/^cooked$/m);
-        expect(terminal.text).toMatch(status);
-        expect(terminal.modes).toEqual({ isAlternate: false, isCursorShown: true });
-        expect(terminal.text).toMatch(/^before/);
-        expect(terminal.text).not.toContain('lab.t0 ');
-      } finally {
-        terminal.close();
-      }
-    },
-    SLOW_MS,
-  );
+  ];
+
+  it.for(ENDS)('is as it was after %s', { timeout: SLOW_MS }, async ([what, node, status], context) => {
+    const reason = whyNoTmux();
+    if (reason !== undefined) context.skip(reason);
+    const { terminal, pidFile } = behindShell(node);
+    try {
+      await expect.poll(() => terminal.text, POLL).toContain('>lab.t0');
+      expect(terminal.modes).toEqual({ isAlternate: true, isCursorShown: false });
+      if (what === 'q') terminal.press('q');
+      else if (what === 'Ctrl-C') terminal.press('C-c');
+      else if (what !== 'a crash') process.kill(Number(readFileSync(pidFile, 'utf8')), what as NodeJS.Signals);
+      await expect.poll(() => terminal.text, POLL).toMatch(/^cooked$/m);
+      expect(terminal.text).toMatch(status);
+      expect(terminal.modes).toEqual({ isAlternate: false, isCursorShown: true });
+      expect(terminal.text).toMatch(/^before/);
+      expect(terminal.text).not.toContain('lab.t0 ');
+    } finally {
+      terminal.close();
+    }
+  });
 
   it(
     'of another kind shows the same: whole frames, one over the other, and nothing of them afterwards',
