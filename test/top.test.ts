@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { displayWidth } from '../src/cli/render/text.ts';
 import { virtstat } from './lab/cli.ts';
 import { startQemu, type Vm, whyNoVm } from './lab/qemu.ts';
+import { RawQmp } from './lab/qmp.ts';
 import { TmuxTerminal, whyNoTmux } from './lab/tmux.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -33,7 +34,7 @@ beforeAll(async () => {
   noVm = whyNoVm() ?? whyNoTmux();
   if (noVm !== undefined) return;
   for (const name of ['web-1', 'web-2']) {
-    vms.push(await startQemu({ name: `${PREFIX}-${name}`, guest: true, args: DISK }));
+    vms.push(await startQemu({ name: `${PREFIX}-${name}`, guest: true, qmp: 2, args: DISK }));
   }
   if (noKvm === undefined) {
     vms.push(await startQemu({ name: `${PREFIX}-kvm`, accel: 'kvm', paused: true, args: DISK }));
@@ -108,6 +109,30 @@ describe('top on a terminal', () => {
     },
     SLOW_MS,
   );
+
+  it('shows a histogram as bars between bounds, with percentiles', { timeout: SLOW_MS }, async (context) => {
+    if (noVm !== undefined) context.skip(noVm);
+    const [vm] = vms as [Vm];
+    const id = '/machine/peripheral/disk1/virtio-backend';
+    const monitor = await RawQmp.open(vm.qmpPaths[1] ?? '');
+    try {
+      await monitor.execute('block-latency-histogram-set', { id, 'boundaries-read': [1, 1_000_000_000_000] });
+      for (let count = 0; count < 5; count++) {
+        const command = `qemu-io -d ${id} "aio_read ${count * 4096} 4096"`;
+        await monitor.execute('human-monitor-command', { 'command-line': command });
+      }
+    } finally {
+      monitor.close();
+    }
+    using terminal = TmuxTerminal.open([process.execPath, BIN, 'top', '--domain', vm.name, '-d', '0.5'], SIZE);
+    await expect.poll(() => rowOf(terminal, 'web-1'), POLL).toMatch(/ running /);
+    terminal.press('Enter');
+    await expect.poll(() => terminal.text, POLL).toMatch(/^ block #1/m);
+    terminal.press('End', 'Enter', 'f', 'rd_latency_histogram$', 'Enter', 'Enter');
+    await expect.poll(() => terminal.text, POLL).toContain('5 values counted so far');
+    expect(terminal.text).toMatch(/^ +p50 \[1 ns, 1000 s\) +p90 \[1 ns, 1000 s\)/m);
+    expect(terminal.text).toMatch(/^ +\[1 ns, 1000 s\) +5 +█{20,}$/m);
+  });
 
   it(
     'marks a VM that hangs, and loses one that goes, without harm to the others',
