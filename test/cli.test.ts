@@ -372,6 +372,9 @@ describe('completion', () => {
   it.each([
     [['sch'], ['schemas']],
     [['query', '--w'], ['--watch']],
+    [['top', '--ba'], ['--batch']],
+    [[...CAPTURES, 'top', '--columns', 'cpu,exi'], ['cpu,exits']],
+    [[...CAPTURES, 'top', '--sort', 'de'], ['delay']],
     [
       [...CAPTURES, 'query', 'v'],
       ['vm', 'vcpu'],

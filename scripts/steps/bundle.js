@@ -7,7 +7,7 @@ import { ROOT } from './project.js';
 const PROGRAMS = { virtstat: 'main.js', 'vm-owner': 'demo/vm-owner.js' };
 
 /** Verbs that are long-lived or large: each is a file of its own, so that the quick ones need not read them. */
-const VERBS_APART = ['completion', 'demo', 'monitor', 'plot', 'record', 'serve'];
+const VERBS_APART = ['completion', 'demo', 'monitor', 'plot', 'record', 'serve', 'top'];
 
 /** What stays a module of its own: the live screen, whose library is one that only `import` can load. */
 const LIVE_SCREEN = 'live/frames.js';

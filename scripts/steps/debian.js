@@ -34,6 +34,7 @@ export const TEST_PACKAGES = [
   ['/usr/bin/victoria-metrics', 'victoria-metrics', 'tests of pushing to VictoriaMetrics'],
   ['/usr/bin/fish', 'fish', 'tests of shell completion'],
   ['/usr/bin/zsh', 'zsh', 'tests of shell completion'],
+  ['/usr/bin/tmux', 'tmux', 'tests of live screens'],
 ];
 
 const INSTALL_LIMIT_MS = 420_000;

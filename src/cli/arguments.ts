@@ -64,6 +64,13 @@ export function parsePolling(text: string): number {
   throw new InvalidArgumentError(`It must be a whole number of seconds, 1 to ${MAX_POLLING_SECONDS}.`);
 }
 
+/** How often something is done, 1 to 10^9-1. */
+export function parseCount(text: string): number {
+  const count = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  if (count >= 1) return count;
+  throw new InvalidArgumentError('It must be a whole number, at least 1.');
+}
+
 /** The index of a vCPU. */
 export function parseIndex(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);

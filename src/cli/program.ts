@@ -5,6 +5,7 @@ import { examples, type Finish } from './commands/description.ts';
 import { addPlot, addRecord } from './commands/history.ts';
 import { addDomStats, addGuestMemory, addInfo, addList, addMonitor, addQuery, addSchemas } from './commands/reading.ts';
 import { addDemo, addServe } from './commands/running.ts';
+import { addTop } from './commands/watching.ts';
 import { EXIT } from './exit.ts';
 import { packageVersion } from './package-file.ts';
 
@@ -16,6 +17,7 @@ const VERBS: Readonly<Record<string, (program: AnyCommand, finish: Finish) => vo
   info: addInfo,
   domstats: addDomStats,
   'guest-memory': addGuestMemory,
+  top: addTop,
   monitor: addMonitor,
   record: addRecord,
   plot: addPlot,

@@ -2,7 +2,7 @@ import { systemErrorCode } from '../model/errors.ts';
 import { printable } from './render/text.ts';
 
 /** How a piece of text may stand out. */
-export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan' | 'blue' | 'magenta';
+export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan' | 'blue' | 'magenta' | 'inverse';
 
 /** Gives text a style, or leaves it alone where colours are off. */
 export type Paint = (style: Style, text: string) => string;

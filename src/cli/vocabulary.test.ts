@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { completeStatsArgument, vocabularyOf } from './vocabulary.ts';
+import { completeColumns, completeStatsArgument, vocabularyOf } from './vocabulary.ts';
 
 const stat = (name: string): { name: string; type: string; exponent: number } => ({
   name,
@@ -26,5 +26,16 @@ describe('completion of target, names and provider', () => {
     [['vm', '*', 'kvm'], '', []],
   ])('after %j %s is one of %j', (before, typed, expected) => {
     expect(completeStatsArgument(words, before, typed)).toEqual(expected);
+  });
+});
+
+describe('completion of columns', () => {
+  it.each([
+    ['', ['cpu', 'pages', 'pages_4k', 'pages_2m', 'free', 'exits']],
+    ['p', ['pages', 'pages_4k', 'pages_2m']],
+    ['cpu,pages,pages_', ['cpu,pages,pages_4k', 'cpu,pages,pages_2m']],
+    ['cpu,c', []],
+  ])('%j is one of %j', (typed, expected) => {
+    expect(completeColumns(words, ['cpu', 'pages'], typed)).toEqual(expected);
   });
 });

@@ -46,3 +46,13 @@ export function completeStatsArgument(
     .filter((name) => name.startsWith(last) && !chosen.has(name))
     .map((name) => kept + name);
 }
+
+/** What may stand for the last of a comma-separated list of columns: one of `presets`, or any stat. */
+export function completeColumns({ names }: Vocabulary, presets: readonly string[], typed: string): readonly string[] {
+  const cut = typed.lastIndexOf(',') + 1;
+  const [kept, last] = [typed.slice(0, cut), typed.slice(cut)];
+  const chosen = new Set(kept.split(','));
+  return [...new Set([...presets, ...[...names.values()].flat()])]
+    .filter((name) => name.startsWith(last) && !chosen.has(name))
+    .map((name) => kept + name);
+}

@@ -2,13 +2,12 @@ import type { StatDescriptor } from '../../model/stat.ts';
 import { domainNames } from '../domain-names.ts';
 import { staleText } from '../render/query-text.ts';
 import { scaled } from '../render/scaled.ts';
+import { sparkline } from '../render/sparkline.ts';
 import { tableLines } from '../render/table.ts';
 import { clip, displayWidth, pad, printable } from '../render/text.ts';
 import type { Paint } from '../terminal.ts';
 import type { Board, BoardRow, BoardSection } from './board.ts';
 import type { FrameSize } from './frames.tsx';
-
-const SPARKS = '▁▂▃▄▅▆▇█';
 
 /** The widest that a column of rates gets. */
 const MAX_COLUMN_WIDTH = 22;
@@ -82,10 +81,4 @@ function rowLine(line: string, row: BoardRow | undefined, width: number, paint: 
   const stale = row?.sample.stale;
   if (stale === undefined) return clip(line, width);
   return paint('yellow', clip(`${line}  ${staleText(stale)}`, width));
-}
-
-/** The last rates as a line of bars, the highest of them as the full height. */
-export function sparkline(rates: readonly number[]): string {
-  const most = Math.max(...rates, 0);
-  return rates.map((rate) => SPARKS.charAt(most === 0 ? 0 : Math.round((rate / most) * (SPARKS.length - 1)))).join('');
 }

@@ -7,7 +7,7 @@ import { displayWidth } from '../render/text.ts';
 import { SchemaBook } from '../schema-book.ts';
 import { plainPaint } from '../terminal.ts';
 import { Board, HISTORY_LENGTH } from './board.ts';
-import { boardLines, sparkline } from './board-text.ts';
+import { boardLines } from './board-text.ts';
 
 const SECOND_NS = 1_000_000_000n;
 const domain = { id: 'i', name: 'lab-1', source: 'local:' };
@@ -107,13 +107,5 @@ describe('a board', () => {
       '',
       'no values yet',
     ]);
-  });
-});
-
-describe('a sparkline', () => {
-  it('is as high as its highest rate', () => {
-    expect(sparkline([0, 50, 100])).toBe('▁▅█');
-    expect(sparkline([0, 0])).toBe('▁▁');
-    expect(sparkline([])).toBe('');
   });
 });

@@ -1,19 +1,16 @@
 import type { Domain } from '../../model/domain.ts';
 import type { GrowthByName } from '../../model/growth.ts';
 import type { Sample } from '../../model/sample.ts';
-import { factorOf } from '../../model/scale.ts';
 import { isMonotonic, type StatDescriptor } from '../../model/stat.ts';
 import type { SampleAnswer } from '../../registry/answer.ts';
 import { type DescriptorsByName, GrowthTracker, type SchemaBook } from '../schema-book.ts';
+import { livelinessOf } from './liveliness.ts';
 
 /** How many rates of a stat are remembered for its sparkline. */
 export const HISTORY_LENGTH = 12;
 
 /** Weight of the newest rate in the rank of a stat: a stat that moves in bursts keeps its place. */
 const NEWEST_WEIGHT = 0.3;
-
-/** Time counts by the second and events by the thousand: this brings the two to the same height in the ranking. */
-const SECONDS_WEIGHT = 1000;
 
 /** One object of a domain: what its stats grow by each second. */
 export interface BoardRow {
@@ -92,8 +89,7 @@ export class Board {
   ): readonly StatDescriptor[] {
     const ranked = [...moving].map(([name, { stat, total }]) => {
       const key = JSON.stringify([target, name]);
-      const weight = stat.unit === 'seconds' ? SECONDS_WEIGHT : 1;
-      const now = total * factorOf(stat) * weight;
+      const now = livelinessOf(total, stat);
       const score = NEWEST_WEIGHT * now + (1 - NEWEST_WEIGHT) * (this.#scores.get(key) ?? now);
       this.#scores.set(key, score);
       return { stat, score };

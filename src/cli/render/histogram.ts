@@ -3,7 +3,7 @@ import type { StatDescriptor } from '../../model/stat.ts';
 import { scaled } from './scaled.ts';
 import { tableLines } from './table.ts';
 
-/** Columns of the longest bar. */
+/** Columns of the longest bar, where nothing else is said. */
 const BAR_WIDTH = 24;
 
 const BAR = '█';
@@ -32,6 +32,7 @@ export function histogramLines(
   counts: readonly bigint[],
   indent: string,
   boundaries?: readonly bigint[],
+  barWidth: number = BAR_WIDTH,
 ): string[] {
   const most = largest(counts);
   const first = counts.findIndex((count) => count > 0n);
@@ -41,7 +42,7 @@ export function histogramLines(
     const count = counts[index] as bigint;
     const bounds = bucketBounds(stat, index, counts.length, boundaries);
     const label = bounds === undefined ? `bucket ${index}` : boundsText(bounds, stat);
-    if (count > 0n) rows.push([label, String(count), bar(count, most)]);
+    if (count > 0n) rows.push([label, String(count), bar(count, most, barWidth)]);
     else if (rows.at(-1)?.[1] !== '') rows.push(['…', '', '']);
   }
   return tableLines(rows, { indent, right: new Set([1]) });
@@ -59,6 +60,6 @@ function largest(counts: readonly bigint[]): bigint {
 }
 
 /** As long as its share of the most; at least one column, since something was counted. */
-function bar(count: bigint, most: bigint): string {
-  return BAR.repeat(Math.max(1, Number((count * BigInt(BAR_WIDTH)) / most)));
+function bar(count: bigint, most: bigint, width: number): string {
+  return BAR.repeat(Math.max(1, Number((count * BigInt(width)) / most)));
 }

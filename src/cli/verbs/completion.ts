@@ -7,13 +7,18 @@ import { BASH_COMPLETION } from '../bash-completion.ts';
 import { EXIT, type ExitStatus } from '../exit.ts';
 import { buildProgram } from '../program.ts';
 import { urisOf } from '../session.ts';
-import { completeStatsArgument, type Vocabulary, vocabularyOf } from '../vocabulary.ts';
+import { PRESETS } from '../top/columns.ts';
+import { NAME } from '../top/domain-tables.ts';
+import { completeColumns, completeStatsArgument, type Vocabulary, vocabularyOf } from '../vocabulary.ts';
 
 /** How long the host may take to say what it has, in milliseconds: a person waits for the answer with a key pressed. */
 const LIMIT_MS = 300;
 
 /** What no shell takes for anything but itself: names of VMs may be anybody's. */
 const PLAIN = /^[\p{L}\p{N}_@%+=:,./-]+$/u;
+
+/** Columns of `top` that have a short name. */
+const COLUMN_NAMES = PRESETS.map(({ id }) => id);
 
 /** The verbs whose arguments are target, names and provider. */
 const STATS_VERBS = ['query', 'info stats'];
@@ -36,6 +41,8 @@ export async function completeWords(words: readonly string[]): Promise<ExitStatu
   for (const verb of STATS_VERBS) offerStats(root, verb, words.slice(0, -1), typed, host.vocabulary);
   for (const { options } of root.commands.values()) {
     offer(options.get('domain'), host.domains);
+    offer(options.get('columns'), completeColumns(host.vocabulary, COLUMN_NAMES, typed));
+    offer(options.get('sort'), [NAME, ...COLUMN_NAMES]);
     offer(options.get('target'), host.vocabulary.targets);
     offer(options.get('provider'), [...new Set([...host.vocabulary.providers.values()].flat())]);
   }
