@@ -36,7 +36,7 @@ export async function run(): Promise<readonly BenchResult[]> {
   const rounds: { ours: number; theirs: number }[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     rounds.push({
-      ours: await cpuNsOf(() => scrape(reader, view), lines),
+      ours: await cpuNsOf(() => stream(reader, view, () => undefined), lines),
       theirs: await cpuNsOf(() => theirs.metrics(), lines),
     });
   }

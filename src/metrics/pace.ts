@@ -5,9 +5,14 @@ const TURN_MS = 5;
 export class Pace {
   #sinceMs = performance.now();
 
+  /** True where it is time to {@link rest}: for loops whose steps are so short that waiting for nothing would be much. */
+  get isDue(): boolean {
+    return performance.now() - this.#sinceMs >= TURN_MS;
+  }
+
   /** Resolves at once, or after everybody else where this has gone on for long. */
   async rest(): Promise<void> {
-    if (performance.now() - this.#sinceMs < TURN_MS) return;
+    if (!this.isDue) return;
     await new Promise((resolve) => setImmediate(resolve));
     this.#sinceMs = performance.now();
   }

@@ -3,7 +3,7 @@ import type { Sample, StatValue } from '../model/sample.ts';
 import type { HistogramPoint, NumberPoint } from '../protocol/openmetrics/family.ts';
 import { type HistogramBounds, histogramBounds } from '../protocol/openmetrics/histogram.ts';
 import type { ShownStat } from './selection.ts';
-import type { LabelledSample, StatSource } from './stat-source.ts';
+import type { LabelledSample, ObjectGroup, StatSource } from './stat-source.ts';
 
 /** The label that numbers the values of a stat that has several and is no histogram. */
 const INDEX = 'index';
@@ -60,17 +60,15 @@ export function* histogramPoints(sources: readonly StatSource[]): Generator<Hist
   }
 }
 
-/** How many lines of text a source makes, at most. */
-export function linesOf({ shown, groups }: StatSource): number {
-  if (shown.shown === 'sum') return groups.filter(({ objects }) => hasNumber(objects, shown)).length;
+/** How many lines of text a stat makes of the objects of one domain, at most. */
+export function linesOf({ objects }: ObjectGroup, shown: ShownStat): number {
+  if (shown.shown === 'sum') return hasNumber(objects, shown) ? 1 : 0;
   let lines = 0;
-  for (const { objects } of groups) {
-    for (const { sample } of objects) {
-      const value = valueIn(sample, shown);
-      if (value === undefined) continue;
-      if (typeof value !== 'object') lines += shown.family.type === 'histogram' ? 0 : 1;
-      else lines += value.length + (shown.family.type === 'histogram' ? COUNT_AND_SUM : 0);
-    }
+  for (const { sample } of objects) {
+    const value = valueIn(sample, shown);
+    if (value === undefined) continue;
+    if (typeof value !== 'object') lines += shown.family.type === 'histogram' ? 0 : 1;
+    else lines += value.length + (shown.family.type === 'histogram' ? COUNT_AND_SUM : 0);
   }
   return lines;
 }

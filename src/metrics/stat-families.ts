@@ -42,7 +42,7 @@ export async function statFamilies(
   const families: MetricFamily[] = [];
   let [left, droppedByBudget] = [maxSeries, 0];
   for (const plan of ordered) {
-    const lines = await countLines(plan, pace);
+    const lines = await countLines(plan.sources, pace);
     left -= lines;
     if (left >= 0) families.push(familyOf(plan));
     else droppedByBudget += lines;
@@ -104,7 +104,7 @@ async function plansOf(
       const plan = plans.get(family.name);
       if (plan === undefined) plans.set(family.name, { head: family, owner, sources: [source] });
       else if (plan.owner === owner) plan.sources.push(source);
-      else droppedByName += linesOf(source);
+      else droppedByName += await countLines([source], pace);
     }
     await pace.rest();
   }
@@ -115,10 +115,15 @@ function rankOf({ type }: FamilyHead): number {
   return type === 'histogram' ? 1 : 0;
 }
 
-async function countLines({ sources }: FamilyPlan, pace: Pace): Promise<number> {
+async function countLines(sources: readonly StatSource[], pace: Pace): Promise<number> {
   let lines = 0;
-  for (const source of sources) lines += linesOf(source);
-  await pace.rest();
+  for (const { shown, groups } of sources) {
+    for (const group of groups) {
+      lines += linesOf(group, shown);
+      // The first to look at values has them decoded.
+      if (pace.isDue) await pace.rest();
+    }
+  }
   return lines;
 }
 
