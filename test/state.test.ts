@@ -45,6 +45,7 @@ describe.each(QEMUS)('the state of a VM of %s', (_, root) => {
     expect(await read(need(context).registry)).toEqual({
       ...{ state: 3n, reason: 1n, running: false },
       ...{ vcpu_current: 2n, vcpu_maximum: 4n, memory_current: 2n ** 26n, memory_maximum: 2n ** 27n },
+      ...{ dirty_rate_status: 0n, dirty_rate_mode: 0n },
     });
   });
 
@@ -81,6 +82,7 @@ describe.each(QEMUS)('the state of a VM of %s', (_, root) => {
       dirty_rate: raws['dirty-rate'],
       dirty_rate_start_time: raws['start-time'],
       dirty_rate_calc_time: 1n,
+      dirty_rate_status: 2n,
     });
   });
 });

@@ -101,7 +101,7 @@ export function addInfo(program: AnyCommand, finish: Finish): void {
 export function addDomStats(program: AnyCommand, finish: Finish): void {
   const domstats = program
     .command('domstats')
-    .description('print exactly the text of `virsh domstats`, of libvirt or of any other source')
+    .description('print exactly the text of `virsh domstats`, of libvirt daemons and every other source')
     .argument('[domains...]', 'these domains, by name, uuid or id (default: all)');
   const options = [...STATS_OPTIONS, ...FLAG_OPTIONS];
   for (const { name, help } of options) domstats.option(`--${name}`, help);
@@ -110,7 +110,7 @@ export function addDomStats(program: AnyCommand, finish: Finish): void {
     .addHelpText(
       'after',
       examples(
-        'virtstat -c qemu:///system domstats',
+        'virtstat domstats --cpu-total --block',
         'virtstat -c qemu+ssh://host/system domstats --state --balloon vm1',
       ),
     )

@@ -4,7 +4,7 @@ import type { CallOptions, MonitorRelay } from '../../model/provider.ts';
 import type { Sample } from '../../model/sample.ts';
 import type { StatDescriptor } from '../../model/stat.ts';
 import type { Reader } from '../face.ts';
-import { type Disk, DomainDisks } from './disks.ts';
+import { type Disk, DomainDisks, disksByPath } from './disks.ts';
 import { DomainFacts, keyOf, type Need } from './facts.ts';
 
 /** How old values may be, in milliseconds: many who ask cost what one costs. */
@@ -86,7 +86,8 @@ export class Statistics {
       const describe = (provider: string, target: string, name: string): StatDescriptor | undefined =>
         known?.get(keyOf(provider, target))?.get(name);
       const { id } = domain;
-      return new DomainFacts(domain, samples.get(id) ?? [], disks.get(id), describe, failed.get(id));
+      const measured = samples.get(id) ?? [];
+      return new DomainFacts(domain, measured, disks.get(id) ?? namesOf(measured), describe, failed.get(id));
     });
   }
 
@@ -177,11 +178,12 @@ export class Statistics {
     const described = await Promise.all(
       domains.map(async (domain) => {
         const disks = await this.#diskBook(domain, options);
-        const all = (await disks?.get(options)) ?? NO_DISKS;
+        if (disks === undefined) return undefined;
+        const all = await disks.get(options);
         return [domain.id, reader.readsAllOf(domain) ? all : withoutSources(all)] as const;
       }),
     );
-    return new Map(described);
+    return new Map(described.filter((each) => each !== undefined));
   }
 
   async #diskBook({ id }: Domain, options: CallOptions): Promise<DomainDisks | undefined> {
@@ -195,7 +197,10 @@ export class Statistics {
   }
 }
 
-const NO_DISKS: ReadonlyMap<string, Disk> = new Map();
+/** Of a domain without a monitor here: another virtstatd has it. */
+function namesOf(measured: readonly Sample[]): ReadonlyMap<string, Disk> {
+  return disksByPath(measured.flatMap(({ target, path }) => (target === 'block' && path !== undefined ? path : [])));
+}
 
 function filterOf({ provider, target, names }: Need): StatsFilter {
   return { target, ...(provider !== undefined && { providers: [{ provider, ...(names && { names }) }] }) };
