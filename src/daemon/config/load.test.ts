@@ -57,11 +57,18 @@ describe('a right configuration', () => {
       timeoutMs: 2000,
       discoveryIntervalMs: 2000,
       runtimeDir: '/run/virtstat',
-      faces: ['qmp', 'libvirt', 'varlink'],
+      faces: ['qmp', 'libvirt', 'varlink', 'http'],
       qmpMaxAgeMs: 1000,
       libvirtMaxAgeMs: 1000,
       socket: { mode: 0o666, maxConnections: 4096, maxConnectionsPerPeer: 1024 },
       tlsAddresses: [],
+      web: {
+        addresses: [{ host: '127.0.0.1', port: 16516 }],
+        isDefaultAddress: true,
+        telemetryPath: '/metrics',
+        requiresSocket: false,
+      },
+      metrics: { profile: 'curated', deny: [], maxSeries: 200_000, maxAgeMs: 1000 },
       logLevel: 'info',
       access: [],
       balloon: [],
@@ -77,6 +84,8 @@ describe('a right configuration', () => {
   it('takes every key from a file', async (context) => {
     if (noCertificates !== undefined) context.skip(noCertificates);
     const { certFile, keyFile } = CERTIFICATE;
+    const webFile = join(folder, 'web.yml');
+    writeFileSync(webFile, `tls_server_config: { cert_file: ${certFile}, key_file: ${keyFile} }\n`);
     const text = `
       connect = ["kvm+file:/tmp", "qmp+unix:/a"]
       timeout = "1m"
@@ -92,6 +101,17 @@ describe('a right configuration', () => {
       cert-file = "${certFile}"
       key-file = "${keyFile}"
       client-ca-file = "${authority.caFile}"
+      [web]
+      listen-address = [":9177", "[::1]:9"]
+      telemetry-path = "/a/b"
+      systemd-socket = true
+      config.file = "${webFile}"
+      [metrics]
+      profile = "full"
+      allow = ["kvm_*"]
+      deny = ["*_hist_*"]
+      max-series = 7
+      max-age = "0s"
       [log]
       level = "debug"
       [[access]]
@@ -99,6 +119,8 @@ describe('a right configuration', () => {
       groups = ["monitor"]
       certificates = ["grafana", "sha256:${HASH}"]
       tokens = ["sha256:${HASH}"]
+      web-users = ["prometheus", "*"]
+      anonymous = true
       domains = ["web-*"]
       providers = ["kvm"]
       [[balloon]]
@@ -122,6 +144,17 @@ describe('a right configuration', () => {
       socket: { mode: 0o600, uid: 990, gid: 17, maxConnections: 9, maxConnectionsPerPeer: 8 },
       tlsAddresses: [{ host: '::', port: 16515 }],
       tlsFiles: { ...CERTIFICATE, clientCaFile: authority.caFile },
+      web: {
+        addresses: [
+          { host: '', port: 9177 },
+          { host: '::1', port: 9 },
+        ],
+        isDefaultAddress: false,
+        telemetryPath: '/a/b',
+        configFile: webFile,
+        requiresSocket: true,
+      },
+      metrics: { profile: 'full', allow: ['kvm_*'], deny: ['*_hist_*'], maxSeries: 7, maxAgeMs: 0 },
       logLevel: 'debug',
       access: [
         {
@@ -129,6 +162,8 @@ describe('a right configuration', () => {
           groups: [990],
           certificates: ['grafana', `sha256:${HASH}`],
           tokens: [`sha256:${HASH}`],
+          webUsers: ['prometheus', '*'],
+          anonymous: true,
           domains: ['web-*'],
           providers: ['kvm'],
         },
@@ -213,7 +248,7 @@ describe('a mistake', () => {
     ['[[balloon]]\ndomains = ["*"]\npoll = "2s"\npole = 1', 'F:4: balloon[0].pole: no such key; did you mean poll?'],
     [
       '[[access]]\ndomains = ["*"]',
-      'F:1: access[0]: gives rights to nobody; name users, groups, certificates or tokens',
+      'F:1: access[0]: gives rights to nobody; name users, groups, certificates, tokens, web-users or anonymous',
     ],
     ['[[access]]\nusers = ["nobody"]', 'F:1: access[0].domains: is missing; it must be a list'],
     ['[[access]]\nusers = ["who"]\ndomains = ["a"]', 'F:2: access[0].users[0]: no user of this machine is named "who"'],
