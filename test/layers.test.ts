@@ -39,6 +39,9 @@ const WRONG: readonly Case[] = [
   ['src/registry/down.ts', '../protocol/right.ts', 'registry-rooms'],
   ['src/registry/core.ts', 'node:net', 'registry-core'],
   ['src/registry/package.ts', 'ink', 'registry-packages'],
+  ['src/metrics/up.ts', '../face/right.ts', 'metrics-rooms'],
+  ['src/metrics/core.ts', 'node:fs', 'metrics-core'],
+  ['src/metrics/package.ts', 'koffi', 'metrics-packages'],
   ...['face', 'export', 'history'].flatMap((room): Case[] => [
     [`src/${room}/source.ts`, '../source/right.ts', `${room}-rooms`],
     [`src/${room}/core.ts`, 'node:http', `${room}-core`],
