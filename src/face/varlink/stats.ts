@@ -64,7 +64,7 @@ export function statsImplementation(
   const getStats: SingleMethod = async ({ parameters, signal }) => {
     const wanted = domainsOf(parameters);
     const maxAgeMs = rangeOf(parameters, 'maxAgeMs', 0, MAX_TIMER_MS) ?? 0;
-    const answers = await reader().query(filterOf(parameters), { ...wanted, signal, maxAgeMs });
+    const answers = await reader().query(filterOf(parameters), { ...wanted, signal, maxAgeMs, takesPacked: true });
     requireDomains(wanted.domains, answers);
     return { domains: answers.map(encodeAnswer) };
   };
@@ -96,7 +96,8 @@ async function* watch(reader: Reader, parameters: JsonObject, signal: AbortSigna
   requireKnown(filter, schemas);
   const changes = parameters['changedOnly'] === true ? new ChangedOnly() : undefined;
   for (let dueMs = performance.now(); ; ) {
-    const answers = await reader.query(filter, { ...wanted, signal, maxAgeMs: intervalMs / 2 });
+    const takesPacked = changes === undefined;
+    const answers = await reader.query(filter, { ...wanted, signal, maxAgeMs: intervalMs / 2, takesPacked });
     yield { domains: (changes?.reduce(answers) ?? answers).map(encodeAnswer) };
     do dueMs += intervalMs;
     while (dueMs < performance.now());

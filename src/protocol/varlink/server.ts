@@ -12,6 +12,9 @@ export const MAX_CALL_BYTES: number = 2 ** 20;
 /** Most bytes of calls that may wait while one is answered, in bytes (4 MiB). */
 export const MAX_WAITING_BYTES: number = 4 * 2 ** 20;
 
+/** How much longer than the last reply of a stream the next one may be until memory is taken anew for it. */
+const EXPECTED_GROWTH = 1.1;
+
 /** What a {@link VarlinkServer} needs from outside. */
 export interface VarlinkServerOptions {
   readonly service: VarlinkService;
@@ -46,6 +49,7 @@ export class VarlinkServer {
   readonly #reader: MessageReader;
   readonly #gone = new AbortController();
   #isAnswering = false;
+  #expectedBytes = 0;
 
   constructor(options: VarlinkServerOptions) {
     this.#options = options;
@@ -151,7 +155,9 @@ export class VarlinkServer {
       );
     }
     if (call.isOneway || this.#gone.signal.aborted) return;
-    const bytes = encodeMessage({ parameters, ...(continues && { continues }) });
+    const bytes = encodeMessage({ parameters, ...(continues && { continues }) }, this.#expectedBytes);
+    // One stream's replies are about as long as each other; a little more is left for numbers that grow.
+    this.#expectedBytes = continues ? Math.ceil(bytes.length * EXPECTED_GROWTH) : 0;
     const limit = this.#options.maxReplyBytes ?? MAX_MESSAGE_BYTES;
     if (bytes.length - 1 > limit) {
       const size = `the reply to ${call.method} would be ${bytes.length - 1} bytes long, more than ${limit}`;

@@ -3,6 +3,7 @@ import { VirtstatError } from '../../model/errors.ts';
 import type { CallOptions } from '../../model/provider.ts';
 import type { Reading } from '../../model/sample.ts';
 import type { Schema } from '../../model/stat.ts';
+import { withPath } from '../../protocol/kvm-stats/values.ts';
 import { VIA_KVM_FILE } from '../kvm/stats-file.ts';
 import { goneError, openStatsFiles, type VmmFiles, type VmmFilesOptions } from '../kvm/vmm-files.ts';
 import type { VcpuIdentity } from './vcpu-paths.ts';
@@ -132,11 +133,9 @@ export class LocalFiles {
     // Now, since the files may be looked at anew, or closed, while the monitor is asked.
     const { vcpus } = files;
     const paths = await this.#options.pathsOf(vcpus, options);
-    return readings.map((reading, index) => withPath(reading, paths[index] ?? reading.path));
+    return readings.map((reading, index) => {
+      const path = paths[index];
+      return path === undefined ? reading : withPath(reading, path);
+    });
   }
-}
-
-/** The same reading under another path. Not with the first as its prototype: the engine would make a class of each. */
-function withPath({ via, collectedAtNs, stats }: Reading, path: string | undefined): Reading {
-  return { ...(path !== undefined && { path }), via, collectedAtNs, stats };
 }
