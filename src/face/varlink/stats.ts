@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProviderFilter, StatsFilter } from '../../model/filter.ts';
 import { MAX_TIMER_MS } from '../../model/limits.ts';
-import type { JsonObject, JsonValue } from '../../protocol/json/json.ts';
+import type { JsonObject, JsonText, JsonValue } from '../../protocol/json/json.ts';
+import { JsonList } from '../../protocol/json/json-buffer.ts';
 import type { VarlinkParameters } from '../../protocol/varlink/messages.ts';
 import {
   SERVICE_ERRORS,
@@ -66,7 +67,7 @@ export function statsImplementation(
     const maxAgeMs = rangeOf(parameters, 'maxAgeMs', 0, MAX_TIMER_MS) ?? 0;
     const answers = await reader().query(filterOf(parameters), { ...wanted, signal, maxAgeMs, takesPacked: true });
     requireDomains(wanted.domains, answers);
-    return { domains: answers.map(encodeAnswer) };
+    return { domains: encodeAnswers(answers) };
   };
   const watchStats: StreamMethod = ({ parameters, signal }) => watch(reader(), parameters, signal);
   const authenticateCaller: SingleMethod = async ({ parameters }) => {
@@ -98,15 +99,18 @@ async function* watch(reader: Reader, parameters: JsonObject, signal: AbortSigna
   for (let dueMs = performance.now(); ; ) {
     const takesPacked = changes === undefined;
     const answers = await reader.query(filter, { ...wanted, signal, maxAgeMs: intervalMs / 2, takesPacked });
-    yield { domains: (changes?.reduce(answers) ?? answers).map(encodeAnswer) };
+    yield { domains: encodeAnswers(changes?.reduce(answers) ?? answers) };
     do dueMs += intervalMs;
     while (dueMs < performance.now());
     await sleep(dueMs - performance.now(), undefined, { signal });
   }
 }
 
-function encodeAnswer({ domain: { id, name }, items, errors }: SampleAnswer): VarlinkParameters {
-  return { id, name, samples: items.map(encodeSample), errors: errors.map(encodeProblem) };
+/** `[]DomainStats`, which are text as soon as they are made: a whole host's would otherwise be ten thousand objects at once. */
+function encodeAnswers(answers: readonly SampleAnswer[]): JsonText {
+  return new JsonList(answers, ({ domain: { id, name }, items, errors }) => {
+    return { id, name, samples: new JsonList(items, encodeSample), errors: errors.map(encodeProblem) };
+  });
 }
 
 function domainsOf(parameters: JsonObject): { readonly domains?: readonly string[] } {

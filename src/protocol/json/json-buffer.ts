@@ -67,6 +67,28 @@ export abstract class JsonBytes extends JsonText {
   }
 }
 
+/** A list whose items are made one after the other while it is written, and are garbage before the next is made. */
+export class JsonList<T> extends JsonBytes {
+  readonly #items: readonly T[];
+  readonly #make: (item: T) => JsonInput;
+
+  constructor(items: readonly T[], make: (item: T) => JsonInput) {
+    super();
+    this.#items = items;
+    this.#make = make;
+  }
+
+  writeTo(buffer: JsonBuffer): void {
+    let before = '[';
+    for (const item of this.#items) {
+      buffer.add(before);
+      writeJson(this.#make(item), buffer);
+      before = ',';
+    }
+    buffer.add(before === '[' ? '[]' : ']');
+  }
+}
+
 /** Adds what {@link stringifyJson} makes of the value. */
 export function writeJson(value: JsonInput, buffer: JsonBuffer): void {
   if (value instanceof JsonBytes) value.writeTo(buffer);

@@ -122,6 +122,11 @@ export class LocalDomain implements FoundDomain {
     return [...kvm.availability(), ...offered, ...own.flat()];
   }
 
+  /** The process, where it is held and known to live without a look at /proc. */
+  get held(): Process | undefined {
+    return this.#files.isHeld ? this.#process : undefined;
+  }
+
   /** Gives back files and connection. */
   close(): void {
     this.#files.close();
@@ -151,6 +156,8 @@ export class LocalDomain implements FoundDomain {
 
   /** What the monitor offers of KVM, or why it offers nothing; what else it offers is noted. @throws DOMAIN_GONE */
   async #kvmOfMonitor(options: CallOptions): Promise<MonitorWay> {
+    const error = this.#relay === undefined ? this.#missingMonitor : this.#refusalNow();
+    if (error !== undefined) return { error };
     try {
       return await this.#askBriefly(async (relay, brief) => {
         const [offered, { reason }] = await Promise.all([relay.offered(brief), relay.offer(brief)]);
@@ -214,6 +221,10 @@ export class LocalDomain implements FoundDomain {
     }
   }
 
+  get #missingMonitor(): VirtstatError {
+    return (this.#noMonitor ??= noMonitor(this.domain.name));
+  }
+
   #leaveAlone(error: VirtstatError): void {
     if (this.#refusalNow() !== undefined) return;
     this.#monitorRefusal = { error, atMs: performance.now() };
@@ -230,7 +241,7 @@ export class LocalDomain implements FoundDomain {
    * @throws MONITOR_MISSING, DOMAIN_GONE where the process has exited, what the monitor raises
    */
   async #ask<T>(question: (relay: Relay) => Promise<T>): Promise<T> {
-    if (this.#relay === undefined) throw (this.#noMonitor ??= noMonitor(this.domain.name));
+    if (this.#relay === undefined) throw this.#missingMonitor;
     const refusal = this.#refusalNow();
     if (refusal !== undefined) throw refusal;
     const relay = this.#relay;

@@ -76,6 +76,11 @@ export class LocalFiles {
     return files instanceof VirtstatError ? [] : files.vcpus;
   }
 
+  /** True while the process is held, and lives: another one cannot have its pid. */
+  get isHeld(): boolean {
+    return this.#files?.isAlive === true;
+  }
+
   /** For good: whoever still asks opens nothing again. */
   close(): void {
     this.#isClosed = true;
@@ -98,9 +103,12 @@ export class LocalFiles {
     if (known === undefined && !this.#isKept(target)) return this.#notKept(target);
     this.#lookedAtMs = nowMs;
     try {
-      if (this.#files === undefined)
-        this.#files = openStatsFiles(this.#pid, { ...this.#options, onExit: this.#onExit });
-      else this.#files.rescan();
+      if (this.#files !== undefined) {
+        this.#files.rescan();
+        return this.#files;
+      }
+      this.#files = openStatsFiles(this.#pid, { ...this.#options, onExit: this.#onExit });
+      // From here on the process is held: its pid is nobody else's while it lives.
       return this.#options.hasExited() ? this.#refuse(goneError(this.#pid)) : this.#files;
     } catch (error) {
       return this.#refuse(
