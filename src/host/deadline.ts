@@ -22,10 +22,7 @@ export function withDeadline<T>(work: (signal: AbortSignal) => Promise<T>, optio
 /**
  * Runs `work` with the same signal, for work that waits for nothing longer than that: what it has by then is its result.
  */
-export function untilDeadline<T>(
-  work: (signal: AbortSignal) => Promise<T>,
-  options: DeadlineOptions,
-): Promise<T> {
+export function untilDeadline<T>(work: (signal: AbortSignal) => Promise<T>, options: DeadlineOptions): Promise<T> {
   return limited(work, options, false);
 }
 

@@ -69,7 +69,11 @@ export function countFds(pid: number, procRoot: string = PROC_ROOT): number | un
  * True where a process still has each of these files under the number under which it was taken, and no more descriptors than
  * `fdCount`, nor fewer: then nothing was plugged or rebuilt, unless as many others were closed meanwhile.
  */
-export function areStillKept(pid: number, files: readonly Pick<TakenFd, 'fd' | 'file'>[], fdCount: number | undefined): boolean {
+export function areStillKept(
+  pid: number,
+  files: readonly Pick<TakenFd, 'fd' | 'file'>[],
+  fdCount: number | undefined,
+): boolean {
   if (fdCount === undefined || countFds(pid) !== fdCount) return false;
   return files.every(({ fd, file }) => isSameOpenFile(pid, fd, file.fd) === true);
 }

@@ -65,7 +65,18 @@ export function pidfdGetfd(pidfd: number, targetFd: number): number | undefined 
 export function isSameOpenFile(pid: number, theirs: number, ours: number): boolean | undefined {
   const number = SYS_KCMP[process.arch];
   if (number === undefined) return undefined;
-  const types = ['int', process.pid, 'int', pid, 'int', KCMP_FILE, 'unsigned long', ours, 'unsigned long', theirs] as const;
+  const types = [
+    'int',
+    process.pid,
+    'int',
+    pid,
+    'int',
+    KCMP_FILE,
+    'unsigned long',
+    ours,
+    'unsigned long',
+    theirs,
+  ] as const;
   const order = libc().syscall(number, ...types);
   return order < 0 ? undefined : order === 0;
 }

@@ -268,7 +268,9 @@ export class Registry {
     const signal = this.#until(options.signal);
     const results = await this.#find(options);
     return inTurns(results, (result) =>
-      isFailedSource(result) ? failedAnswer(result) : ask(result, (question) => this.#attempt(result, signal, question)),
+      isFailedSource(result)
+        ? failedAnswer(result)
+        : ask(result, (question) => this.#attempt(result, signal, question)),
     );
   }
 

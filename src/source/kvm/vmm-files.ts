@@ -12,7 +12,7 @@ import { LayoutCache } from '../../protocol/kvm-stats/layout-cache.ts';
 import { StatsFile } from './stats-file.ts';
 
 /** How long it may be believed that nothing was plugged because as much is open as before, in milliseconds. */
-const LOOK_FOR_CERTAIN_MS = 30_000;
+const LOOK_FOR_CERTAIN_MS = 60_000;
 
 /** What opening the stats files of a VMM may be given. */
 export interface VmmFilesOptions {

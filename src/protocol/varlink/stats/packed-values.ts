@@ -1,7 +1,7 @@
 import type { PackedForm, PackedStats } from '../../../model/sample.ts';
 import { wordsToBigint } from '../../../model/u64.ts';
 import { quoteJson } from '../../json/json.ts';
-import { JsonBytes, type JsonBuffer } from '../../json/json-buffer.ts';
+import { type JsonBuffer, JsonBytes } from '../../json/json-buffer.ts';
 
 /**
  * `[]StatsValue` straight from the words of a data block. A reader of a whole host gets a hundred thousand values each second:
@@ -109,7 +109,14 @@ function writeStats(plan: Plan, words: Uint32Array, out: Uint8Array, start: numb
   return at;
 }
 
-function writeValue(kind: number, words: Uint32Array, first: number, size: number, out: Uint8Array, start: number): number {
+function writeValue(
+  kind: number,
+  words: Uint32Array,
+  first: number,
+  size: number,
+  out: Uint8Array,
+  start: number,
+): number {
   if (kind === BOOLEAN) {
     const isTrue = words[first] !== 0 || words[first + 1] !== 0;
     return copy(isTrue ? TRUE : FALSE, out, copy(heads[BOOLEAN]!, out, start));
