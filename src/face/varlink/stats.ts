@@ -3,7 +3,6 @@ import type { ProviderFilter, StatsFilter } from '../../model/filter.ts';
 import { MAX_TIMER_MS } from '../../model/limits.ts';
 import type { JsonObject, JsonText, JsonValue } from '../../protocol/json/json.ts';
 import { JsonList } from '../../protocol/json/json-buffer.ts';
-import type { VarlinkParameters } from '../../protocol/varlink/messages.ts';
 import {
   SERVICE_ERRORS,
   type SingleMethod,

@@ -98,7 +98,10 @@ export function writeJson(value: JsonInput, buffer: JsonBuffer): void {
 }
 
 function writeArray(items: readonly JsonInput[], buffer: JsonBuffer): void {
-  if (typeof items[0] !== 'object') return buffer.add(stringifyJson(items));
+  if (typeof items[0] !== 'object') {
+    buffer.add(stringifyJson(items));
+    return;
+  }
   let before = '[';
   for (const item of items) {
     buffer.add(before);

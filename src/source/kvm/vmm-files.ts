@@ -117,7 +117,10 @@ export class VmmFiles implements Disposable {
     this.#checkAlive();
     const before = this.#files;
     try {
-      if (this.#isUnchanged()) return this.#checkAlive();
+      if (this.#isUnchanged()) {
+        this.#checkAlive();
+        return;
+      }
       this.#takeAll();
     } catch (error) {
       this.#checkAlive();
