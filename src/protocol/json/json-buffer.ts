@@ -12,9 +12,14 @@ export class JsonBuffer {
   #end = 0;
   #pending = '';
 
-  /** @param expectedBytes - how long it is going to be, as far as that is known */
-  constructor(expectedBytes = 0) {
-    this.#bytes = Buffer.allocUnsafe(expectedBytes);
+  /** @param memory - what to write to; where it is too short, or absent, memory is taken */
+  constructor(memory: Buffer = Buffer.alloc(0)) {
+    this.#bytes = memory;
+  }
+
+  /** All the memory that it wrote to. */
+  get memory(): Buffer {
+    return this.#bytes;
   }
 
   /** Adds JSON, or a part of it. */
@@ -30,7 +35,7 @@ export class JsonBuffer {
     this.#end = write(this.#bytes, this.#end);
   }
 
-  /** Everything that was added. The memory is the caller's from here on. */
+  /** Everything that was added, where it was written: nothing may be added any more. */
   finish(): Uint8Array {
     if (this.#end === 0) return Buffer.from(this.#pending);
     this.#convert();

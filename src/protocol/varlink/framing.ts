@@ -32,10 +32,9 @@ const NOTHING: Uint8Array = new Uint8Array(0);
 
 /**
  * A message as it is sent, its NUL included. Integers of any size are exact; numbers must be finite.
- * @param expectedBytes - about how long it will be, where that is known: memory is then taken once
+ * @param buffer - what it is written to
  */
-export function encodeMessage(message: JsonInput, expectedBytes?: number): Uint8Array {
-  const buffer = new JsonBuffer(expectedBytes);
+export function encodeMessage(message: JsonInput, buffer: JsonBuffer = new JsonBuffer()): Uint8Array {
   writeJson(message, buffer);
   buffer.add('\0');
   return buffer.finish();
