@@ -21,6 +21,8 @@ export interface DaemonOptions {
   readonly args?: readonly string[];
   /** A process whose pid namespace and mounts the daemon gets; absent: our own. */
   readonly namespaceOf?: number;
+  /** A library that is loaded into it. */
+  readonly preload?: string;
 }
 
 /** The built daemon, in a process and a runtime directory of its own. It ends with this process, however that ends. */
@@ -32,10 +34,11 @@ export class DaemonProcess implements AsyncDisposable {
   #log = '';
   #pid = 0;
 
-  private constructor({ connect, args = [], namespaceOf }: DaemonOptions) {
+  private constructor({ connect, args = [], namespaceOf, preload }: DaemonOptions) {
     const enter = namespaceOf === undefined ? [] : ['nsenter', `--target=${namespaceOf}`, '--pid', '--mount', '--'];
+    const loaded = preload === undefined ? [] : ['env', `LD_PRELOAD=${preload}`];
     const serve = [BIN, '--runtime-dir', this.runtimeDir, ...connect.flatMap((uri) => ['-c', uri]), ...args];
-    const [command = '', ...rest] = [...enter, ...BOUND, process.execPath, ...NODE_OPTIONS, ...serve];
+    const [command = '', ...rest] = [...enter, ...BOUND, ...loaded, process.execPath, ...NODE_OPTIONS, ...serve];
     this.#isInNamespace = namespaceOf !== undefined;
     this.#child = spawn(command, rest, { stdio: ['ignore', 'ignore', 'pipe'] });
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#log += text));

@@ -16,11 +16,12 @@ export interface Owner {
 export class Programs implements Disposable {
   readonly #folder: string = mkdtempSync(join(tmpdir(), 'virtstat-bench-'));
 
-  /** Path of the compiled program. */
-  compile(name: string): string {
+  /** Path of the compiled program, or of the library that is to be loaded into one. */
+  compile(name: string, kind: 'program' | 'library' = 'program'): string {
     const binary = join(this.#folder, name);
     const source = join(import.meta.dirname, 'c', `${name}.c`);
-    execFileSync('gcc', ['-O2', '-Wall', '-Werror', '-o', binary, source], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const flags = ['-O2', '-Wall', '-Werror', '-pthread', ...(kind === 'library' ? ['-shared', '-fPIC'] : [])];
+    execFileSync('gcc', [...flags, '-o', binary, source], { stdio: ['ignore', 'ignore', 'inherit'] });
     return binary;
   }
 
@@ -31,12 +32,17 @@ export class Programs implements Disposable {
 
 /** Why VMs cannot be made here; undefined where they can. */
 export function whyNoOwner(): string | undefined {
+  return hasKvm() ? whyNoCompiler() : '/dev/kvm cannot be opened';
+}
+
+/** Whether VMs can be made through KVM. */
+export function hasKvm(): boolean {
   try {
     accessSync('/dev/kvm', constants.R_OK | constants.W_OK);
+    return true;
   } catch {
-    return '/dev/kvm cannot be opened';
+    return false;
   }
-  return whyNoCompiler();
 }
 
 /** Why C programs cannot be compiled here; undefined where they can. */
@@ -50,16 +56,15 @@ export function whyNoCompiler(): string | undefined {
 }
 
 /**
- * Starts the program `owner`, or `fleet`, with that many VMs of that many vCPUs each; all stats files are open on return.
- * `launcher` stands in front of the command; the pid is that of the launcher.
+ * Starts the program `owner`, or `fleet`, with that many VMs of that many vCPUs each, and what more the program takes; all
+ * stats files are open on return. `launcher` stands in front of the command; the pid is that of the launcher.
  */
 export async function startOwner(
   binary: string,
-  vms: number,
-  vcpus: number,
+  [vms, vcpus, ...more]: readonly [vms: number, vcpus: number, ...more: readonly (string | number)[]],
   launcher: readonly string[] = [],
 ): Promise<Owner> {
-  const [command = '', ...args] = [...launcher, binary, String(vms), String(vcpus)];
+  const [command = '', ...args] = [...launcher, binary, ...[vms, vcpus, ...more].map(String)];
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = once(child, 'exit');
   const ready = once(createInterface(child.stdout), 'line').then(([line]) => String(line));

@@ -23,7 +23,7 @@ export async function run(): Promise<readonly (BenchResult | BenchSkip)[]> {
   if (reason !== undefined) return [{ name: 'sampler', skipped: reason }];
   using programs = new Programs();
   const preadLoop = programs.compile('pread-loop');
-  const owner = await startOwner(programs.compile('owner'), VMS, VCPUS);
+  const owner = await startOwner(programs.compile('owner'), [VMS, VCPUS]);
   try {
     using opened = openStatsFiles(owner.pid);
     const files = opened.files.filter(({ layout }) => layout.scope.target === 'vcpu');

@@ -56,7 +56,7 @@ afterEach(async () => {
 });
 
 async function own(vms: number, vcpus: number): Promise<Owner> {
-  const owner = await startOwner(binary, vms, vcpus);
+  const owner = await startOwner(binary, [vms, vcpus]);
   owners.push(owner);
   return owner;
 }

@@ -16,27 +16,62 @@ export interface DeadlineOptions {
  * @throws TIMEOUT at the deadline; the reason of the caller's signal, or CANCELLED around it
  */
 export function withDeadline<T>(work: (signal: AbortSignal) => Promise<T>, options: DeadlineOptions): Promise<T> {
-  return untilDeadline((signal) => whileWanted(work(signal), signal, options.what), options);
+  return limited(work, options, true);
 }
 
 /**
  * Runs `work` with the same signal, for work that waits for nothing longer than that: what it has by then is its result.
  */
-export async function untilDeadline<T>(
+export function untilDeadline<T>(work: (signal: AbortSignal) => Promise<T>, options: DeadlineOptions): Promise<T> {
+  return limited(work, options, false);
+}
+
+function limited<T>(
   work: (signal: AbortSignal) => Promise<T>,
   { signal, timeoutMs, what }: DeadlineOptions,
+  isDeaf: boolean,
 ): Promise<T> {
-  if (signal.aborted) throw cancellation(signal, what);
-  const controller = new AbortController();
-  const timer = setTimeout(() => {
-    controller.abort(new VirtstatError('TIMEOUT', `${what} gave no answer within ${timeoutMs} ms`));
-  }, timeoutMs);
-  const forget = onceAborted(signal, () => controller.abort(cancellation(signal, what)));
+  if (signal.aborted) return Promise.reject(cancellation(signal, what));
+  return new Promise<T>((resolve, reject) => {
+    const controller = new AbortController();
+    const listeners = ownListeners(controller.signal);
+    const stop = (reason: VirtstatError): void => {
+      over();
+      if (isDeaf) reject(reason);
+      controller.abort(reason);
+      for (const listener of listeners) listener();
+    };
+    const timer = setTimeout(() => {
+      stop(new VirtstatError('TIMEOUT', `${what} gave no answer within ${timeoutMs} ms`));
+    }, timeoutMs);
+    const forget = onceAborted(signal, () => stop(cancellation(signal, what)));
+    const over = (): void => {
+      clearTimeout(timer);
+      forget();
+    };
+    settle(work, controller.signal, resolve, reject, over);
+  });
+}
+
+/** What the work comes to, once it does. */
+function settle<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  signal: AbortSignal,
+  resolve: (value: T) => void,
+  reject: (error: unknown) => void,
+  over: () => void,
+): void {
+  const fail = (error: unknown): void => {
+    over();
+    reject(error);
+  };
   try {
-    return await work(controller.signal);
-  } finally {
-    clearTimeout(timer);
-    forget();
+    work(signal).then((value) => {
+      over();
+      resolve(value);
+    }, fail);
+  } catch (error) {
+    fail(error);
   }
 }
 
@@ -44,23 +79,43 @@ export async function untilDeadline<T>(
 export function whileWanted<T>(shared: Promise<T>, signal: AbortSignal, what: string): Promise<T> {
   if (signal.aborted) return Promise.reject(cancellation(signal, what));
   return new Promise<T>((resolve, reject) => {
-    const onAbort = (): void => reject(cancellation(signal, what));
-    shared.then(resolve, reject).finally(onceAborted(signal, onAbort));
+    const forget = onceAborted(signal, () => reject(cancellation(signal, what)));
+    shared.then(
+      (value) => {
+        forget();
+        resolve(value);
+      },
+      (error: unknown) => {
+        forget();
+        reject(error);
+      },
+    );
   });
 }
 
-const listenersOf = new WeakMap<AbortSignal, Set<() => void>>();
+/** Under this name a signal carries who is to be called when it fires. A map beside it would cost the collector of garbage as much as the waits cost. */
+const LISTENERS: unique symbol = Symbol('listeners');
+
+/** A signal with its listeners. */
+interface Listened extends AbortSignal {
+  [LISTENERS]?: Set<() => void>;
+}
+
+/** The listeners of a signal of ours, which are called by whoever fires it. */
+function ownListeners(signal: Listened): Set<() => void> {
+  return (signal[LISTENERS] = new Set());
+}
 
 /**
  * Calls `listener` when a signal fires that has not fired yet; returns what takes it away again. The platform walks the list
  * of a signal's listeners whenever one comes or goes, which ten thousand domains under one signal would feel: here a signal
- * has one.
+ * has one, or none where it is ours.
  */
 export function onceAborted(signal: AbortSignal, listener: () => void): () => void {
-  let listeners = listenersOf.get(signal);
+  const listened: Listened = signal;
+  let listeners = listened[LISTENERS];
   if (listeners === undefined) {
-    const all = new Set<() => void>();
-    listenersOf.set(signal, (listeners = all));
+    const all = (listeners = ownListeners(listened));
     signal.addEventListener('abort', () => all.forEach((one) => void one()), { once: true });
   }
   const called = listeners.add(listener);

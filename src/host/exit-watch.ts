@@ -1,7 +1,10 @@
 import type { ProcessHandle } from './process-handle.ts';
 import { exitedAmong } from './syscalls.ts';
 
-/** From one look at the processes to the next, in milliseconds: how late an exit may be noticed. */
+/**
+ * From one look at the processes to the next, in milliseconds, at least: how late an exit may be noticed. A look costs as much as
+ * there are processes, so that with more than fifty of them it is a millisecond for each.
+ */
 export const EXIT_CHECK_INTERVAL_MS = 50;
 
 /**
@@ -18,7 +21,7 @@ export class ExitWatch {
    */
   watch(handle: ProcessHandle, onExit: () => void): () => void {
     this.#callbacks.set(handle, onExit);
-    this.#timer ??= setInterval(() => this.check(), EXIT_CHECK_INTERVAL_MS).unref();
+    if (this.#timer === undefined) this.#plan();
     return () => this.#forget(handle);
   }
 
@@ -39,10 +42,20 @@ export class ExitWatch {
     }
   }
 
+  #plan(): void {
+    this.#timer = setTimeout(
+      () => {
+        this.#plan();
+        this.check();
+      },
+      Math.max(EXIT_CHECK_INTERVAL_MS, this.size),
+    ).unref();
+  }
+
   #forget(handle: ProcessHandle): void {
     this.#callbacks.delete(handle);
     if (this.#callbacks.size > 0) return;
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 }

@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { listKvmFds, MAX_PROBED_FDS, takeStatsFds } from './kvm-fds.ts';
+import { areStillKept, countFds, listKvmFds, MAX_PROBED_FDS, takeStatsFds } from './kvm-fds.ts';
 import { ProcessHandle } from './process-handle.ts';
 
 let root: string;
@@ -44,7 +44,7 @@ it('what a descriptor is by now counts, not what the list says; nothing stays op
   using self = new ProcessHandle(process.pid);
   addFds(process.pid, { 0: 'anon_inode:kvm-vcpu-stats:0', 99999: 'anon_inode:kvm-vm-stats' });
   const before = readdirSync('/proc/self/fd').length;
-  expect(takeStatsFds(self, root)).toStrictEqual({ files: [], vcpuCount: 0 });
+  expect(takeStatsFds(self, root)).toStrictEqual({ files: [], vcpuCount: 0, fdCount: undefined });
   expect(readdirSync('/proc/self/fd')).toHaveLength(before);
 });
 
@@ -65,6 +65,32 @@ it.each([
 it('where descriptors may not be listed they are tried one by one', () => {
   using self = new ProcessHandle(process.pid);
   const before = readdirSync('/proc/self/fd').length;
-  expect(takeStatsFds(self, root)).toStrictEqual({ files: [], vcpuCount: undefined });
+  expect(takeStatsFds(self, root)).toStrictEqual({ files: [], vcpuCount: undefined, fdCount: undefined });
   expect(readdirSync('/proc/self/fd')).toHaveLength(before);
+});
+
+it('a file that was closed, replaced under its number, or joined by another one is noticed', () => {
+  using self = new ProcessHandle(process.pid);
+  const path = join(root, 'file');
+  writeFileSync(path, '');
+  const fd = openSync(path, 'r');
+  using file = self.take(fd)!;
+  const kept = [{ fd, file }];
+  const count = countFds(process.pid);
+  expect(count).toBe(readdirSync('/proc/self/fd').length - 1);
+  expect(areStillKept(process.pid, kept, count)).toBe(true);
+  const more = openSync(path, 'r');
+  expect(areStillKept(process.pid, kept, count)).toBe(false);
+  closeSync(more);
+  closeSync(fd);
+  expect(areStillKept(process.pid, kept, count)).toBe(false);
+  // The same file and the same number, but opened anew.
+  expect(openSync(path, 'r')).toBe(fd);
+  expect(areStillKept(process.pid, kept, count)).toBe(false);
+  closeSync(fd);
+});
+
+it('where nobody says how many there are, nothing is believed', () => {
+  expect(countFds(process.pid, root)).toBeUndefined();
+  expect(areStillKept(process.pid, [], undefined)).toBe(false);
 });

@@ -51,6 +51,17 @@ it('finds processes by program name', () => {
   });
 });
 
+it('takes those that somebody holds as they are', () => {
+  const held = { pid: 10, startTicks: 1n, argv: ['held'] };
+  const found = listProcesses(
+    (program) => program === 'kvm',
+    proc,
+    (pid) => (pid === 10 ? held : undefined),
+  );
+  expect(found[0]).toBe(held);
+  expect(found.map(({ pid }) => pid)).toEqual([10, 13]);
+});
+
 it('looks at no more threads than the bound', () => {
   const task = join(proc, '200', 'task');
   mkdirSync(task, { recursive: true });

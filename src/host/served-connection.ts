@@ -41,9 +41,13 @@ export class ServedConnection<Peer = PeerCredentials> {
     this.#socket.resume();
   }
 
-  /** Sends bytes, in order. How many may wait is the caller's to bound. */
-  write(bytes: Uint8Array): void {
-    if (!this.#socket.destroyed && !this.#socket.writableEnded) this.#socket.write(bytes);
+  /**
+   * Sends bytes, in order. How many may wait is the caller's to bound. They must not change until `onSent` is told, which is never
+   * where the connection ends before.
+   */
+  write(bytes: Uint8Array, onSent?: () => void): void {
+    if (this.#socket.destroyed || this.#socket.writableEnded) return;
+    this.#socket.write(bytes, onSent && ((error) => void (error ?? onSent())));
   }
 
   /** Leaves what the client sends in the system, until {@link resume}. */

@@ -10,6 +10,10 @@ import { libc, unsupported } from './libc.ts';
 const SYS_PIDFD_OPEN = 434;
 const SYS_PIDFD_GETFD = 438;
 
+/** Of kcmp(2), which compares what processes share: its number by Node's names of machines, and the choice of open files. */
+const SYS_KCMP: Readonly<Record<string, number>> = { x64: 312, arm64: 272 };
+const KCMP_FILE = 0;
+
 /** `poll` reports that there is something to read; for a pidfd: that the process has exited. */
 const POLLIN = 1;
 
@@ -52,6 +56,29 @@ export function pidfdGetfd(pidfd: number, targetFd: number): number | undefined 
   if (fd >= 0) return fd;
   if (libc().errorName() === 'EBADF') return undefined;
   throw systemError(`the descriptors of the VMM cannot be shared`, 'STATS_FILE_UNREADABLE');
+}
+
+/**
+ * Whether descriptor `theirs` of another process and `ours` of this one are of the same open file, a duplicate of one another;
+ * undefined where that cannot be told: no such call or no right to it, or no such process or descriptor.
+ */
+export function isSameOpenFile(pid: number, theirs: number, ours: number): boolean | undefined {
+  const number = SYS_KCMP[process.arch];
+  if (number === undefined) return undefined;
+  const types = [
+    'int',
+    process.pid,
+    'int',
+    pid,
+    'int',
+    KCMP_FILE,
+    'unsigned long',
+    ours,
+    'unsigned long',
+    theirs,
+  ] as const;
+  const order = libc().syscall(number, ...types);
+  return order < 0 ? undefined : order === 0;
 }
 
 /**

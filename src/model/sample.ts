@@ -1,3 +1,5 @@
+import type { StatDescriptor } from './stat.ts';
+
 /**
  * What a statistic is now. Values are exact: an unsigned 64-bit number is a `bigint` from the kernel to the reader.
  */
@@ -24,6 +26,24 @@ export interface Staleness {
   readonly reason: string;
 }
 
+/** Where values stand in {@link PackedStats}, statistic by statistic. */
+export interface PackedForm {
+  readonly stats: readonly StatDescriptor[];
+  /** The same index means the same statistic: a multiple of 8 bytes, and how many values. */
+  readonly places: readonly { readonly offsetBytes: number; readonly size: number }[];
+}
+
+/**
+ * The values of a reading as they came, for whoever passes on hundreds of thousands of them in a second and looks at none. They
+ * mean what {@link Reading.stats} says: a single value of the unit `boolean` is a boolean, another one a number.
+ */
+export interface PackedStats {
+  /** One object for all readings that are alike, so that what is prepared for it is prepared once. */
+  readonly form: PackedForm;
+  /** Unsigned 64-bit numbers in the order of a little-endian machine, which this one is; they do not change any more. */
+  readonly bytes: Uint8Array;
+}
+
 /** Values of one object at one time, as a provider returns them. */
 export interface Reading {
   /** Which object of the target: a QOM path, a device; absent where the target has only one (the VM). */
@@ -38,6 +58,8 @@ export interface Reading {
   readonly stale?: Staleness;
   /** In the schema's order; may be decoded on first use. */
   readonly stats: readonly StatEntry[];
+  /** The same values undecoded, where they came so. */
+  readonly packed?: PackedStats | undefined;
 }
 
 /** A reading together with what it is about. */

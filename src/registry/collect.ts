@@ -8,6 +8,7 @@ import type { DomainAnswer, SampleAnswer, SchemaAnswer } from './answer.ts';
 import type { LastProviders } from './last-providers.ts';
 import type { LastSchemas } from './last-schemas.ts';
 import { orAfter } from './or-after.ts';
+import { PackedSample } from './packed-sample.ts';
 import type { Patience } from './patience.ts';
 
 /** What a collection of samples works with. */
@@ -118,7 +119,7 @@ async function sampleProvider(
     .filter((sample) => names === undefined || sample.stats.length > 0);
 }
 
-/** Plain data: what a reader copies, prints or sends on is whole. */
+/** Plain data, unless it came undecoded and nothing is to be chosen of it. */
 function sampleOf(
   domain: string,
   provider: string,
@@ -126,6 +127,9 @@ function sampleOf(
   reading: Reading,
   names?: readonly string[],
 ): Sample {
+  if (reading.packed !== undefined && names === undefined) {
+    return new PackedSample({ domain, provider, target }, reading, reading.packed);
+  }
   const { path, device, via, collectedAtNs, stale, stats } = reading;
   return {
     domain,

@@ -2,6 +2,7 @@ import { nowNs } from '../host/clock.ts';
 import type { VirtstatError } from '../model/errors.ts';
 import type { Sample } from '../model/sample.ts';
 import type { SampleAnswer } from './answer.ts';
+import { plainSample } from './packed-sample.ts';
 
 /** Requests remembered for one domain; the one that was not asked for longest is forgotten first. */
 const MAX_REQUESTS_PER_DOMAIN = 32;
@@ -53,7 +54,7 @@ export class LastAnswers {
 /** The samples, marked as old: by how much, and because of which error. */
 export function markStale(samples: readonly Sample[], error: VirtstatError, nowNs: bigint): readonly Sample[] {
   return samples.map((sample) => ({
-    ...sample,
+    ...plainSample(sample),
     stale: { ageNs: nowNs - sample.collectedAtNs, code: error.code, reason: error.message },
   }));
 }

@@ -9,9 +9,11 @@ import type { DomainAnswer, FoundDomains, ListAnswer, SampleAnswer, SchemaAnswer
 import { type CheckedRequest, checkDomains, type Request, resolveRequest } from './check.ts';
 import { collectSamples, collectSchemas } from './collect.ts';
 import { Collections } from './collections.ts';
+import { inTurns } from './in-turns.ts';
 import { LastProviders } from './last-providers.ts';
 import { LastSchemas } from './last-schemas.ts';
 import { explainMissing, isUnknownWord } from './missing.ts';
+import { plainAnswer } from './packed-sample.ts';
 import { type FailedSource, isFailedSource, Search, type SearchResult } from './search.ts';
 
 /** Bounds and choices that hold for every call on a registry. */
@@ -42,6 +44,11 @@ export interface QueryOptions extends ReadOptions {
    * that those are given, marked stale, while it is asked on for whoever comes next. Absent: until its deadline.
    */
   readonly patienceMs?: number;
+  /**
+   * Takes samples whose values are decoded only when they are looked at, with {@link Reading.packed}: they are no plain data, and
+   * whoever copies one copies no values. For readers that pass on everything.
+   */
+  readonly takesPacked?: boolean;
 }
 
 /** What a watch takes. */
@@ -211,11 +218,10 @@ export class Registry {
   /** Values now, by domain. Never rejects for what a domain does; a name that does not exist drops out silently. */
   async query(filter: StatsFilter, options: QueryOptions = {}): Promise<readonly SampleAnswer[]> {
     const found = await this.#find(options);
-    return Promise.all(
-      found.map((result) =>
-        isFailedSource(result) ? failedAnswer(result) : this.#collections.query(result, filter, options),
-      ),
+    const answers = await inTurns(found, (result) =>
+      isFailedSource(result) ? failedAnswer(result) : this.#collections.query(result, filter, options),
     );
+    return options.takesPacked ? answers : answers.map(plainAnswer);
   }
 
   /** The monitor of the domain with this `id`; undefined where it has none, or the domain is not there. */
@@ -269,12 +275,10 @@ export class Registry {
   ): Promise<readonly DomainAnswer<T>[]> {
     const signal = this.#until(options.signal);
     const results = await this.#find(options);
-    return Promise.all(
-      results.map((result) =>
-        isFailedSource(result)
-          ? failedAnswer(result)
-          : ask(result, (question) => this.#attempt(result, signal, question)),
-      ),
+    return inTurns(results, (result) =>
+      isFailedSource(result)
+        ? failedAnswer(result)
+        : ask(result, (question) => this.#attempt(result, signal, question)),
     );
   }
 

@@ -54,7 +54,7 @@ export class VarlinkConnection {
       service: options.service,
       maxCallBytes: MAX_CALL_BYTES,
       maxWaitingBytes: MAX_WAITING_BYTES,
-      send: (bytes) => connection.write(bytes),
+      send: (bytes, onSent) => connection.write(bytes, onSent),
       drained: () => this.#hasRoom(),
       onIdle: () => this.#finishIfDone(),
       close: (reason) => this.#drop(reason),

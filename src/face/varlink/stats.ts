@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ProviderFilter, StatsFilter } from '../../model/filter.ts';
 import { MAX_TIMER_MS } from '../../model/limits.ts';
-import type { JsonObject, JsonValue } from '../../protocol/json/json.ts';
-import type { VarlinkParameters } from '../../protocol/varlink/messages.ts';
+import type { JsonObject, JsonText, JsonValue } from '../../protocol/json/json.ts';
+import { JsonList } from '../../protocol/json/json-buffer.ts';
 import {
   SERVICE_ERRORS,
   type SingleMethod,
@@ -64,9 +64,9 @@ export function statsImplementation(
   const getStats: SingleMethod = async ({ parameters, signal }) => {
     const wanted = domainsOf(parameters);
     const maxAgeMs = rangeOf(parameters, 'maxAgeMs', 0, MAX_TIMER_MS) ?? 0;
-    const answers = await reader().query(filterOf(parameters), { ...wanted, signal, maxAgeMs });
+    const answers = await reader().query(filterOf(parameters), { ...wanted, signal, maxAgeMs, takesPacked: true });
     requireDomains(wanted.domains, answers);
-    return { domains: answers.map(encodeAnswer) };
+    return { domains: encodeAnswers(answers) };
   };
   const watchStats: StreamMethod = ({ parameters, signal }) => watch(reader(), parameters, signal);
   const authenticateCaller: SingleMethod = async ({ parameters }) => {
@@ -99,16 +99,21 @@ async function* watch(reader: Reader, parameters: JsonObject, signal: AbortSigna
   requireKnown(filter, schemas);
   const changes = parameters['changedOnly'] === true ? new ChangedOnly() : undefined;
   for (let dueMs = performance.now(); ; ) {
-    const answers = await reader.query(filter, { ...wanted, signal, maxAgeMs: intervalMs / 2, patienceMs: intervalMs });
-    yield { domains: (changes?.reduce(answers) ?? answers).map(encodeAnswer) };
+    const takesPacked = changes === undefined;
+    const shared = { maxAgeMs: intervalMs / 2, patienceMs: intervalMs };
+    const answers = await reader.query(filter, { ...wanted, signal, ...shared, takesPacked });
+    yield { domains: encodeAnswers(changes?.reduce(answers) ?? answers) };
     do dueMs += intervalMs;
     while (dueMs < performance.now());
     await sleep(dueMs - performance.now(), undefined, { signal });
   }
 }
 
-function encodeAnswer({ domain: { id, name }, items, errors }: SampleAnswer): VarlinkParameters {
-  return { id, name, samples: items.map(encodeSample), errors: errors.map(encodeProblem) };
+/** `[]DomainStats`, which are text as soon as they are made: a whole host's would otherwise be ten thousand objects at once. */
+function encodeAnswers(answers: readonly SampleAnswer[]): JsonText {
+  return new JsonList(answers, ({ domain: { id, name }, items, errors }) => {
+    return { id, name, samples: new JsonList(items, encodeSample), errors: errors.map(encodeProblem) };
+  });
 }
 
 function domainsOf(parameters: JsonObject): { readonly domains?: readonly string[] } {

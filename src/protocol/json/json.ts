@@ -27,10 +27,14 @@ export type JsonInput =
  * object for each value first; whoever makes it answers for its being JSON, and what its reader expects.
  */
 export class JsonText {
-  readonly text: string;
+  readonly #text: string;
 
   constructor(text: string) {
-    this.text = text;
+    this.#text = text;
+  }
+
+  get text(): string {
+    return this.#text;
   }
 }
 

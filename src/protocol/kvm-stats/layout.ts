@@ -1,3 +1,4 @@
+import type { PackedForm } from '../../model/sample.ts';
 import type { StatDescriptor } from '../../model/stat.ts';
 import {
   type ByteOrder,
@@ -67,6 +68,11 @@ export class Layout {
     return this.#table.places;
   }
 
+  /** Both, as one object that alike layouts share. */
+  get form(): PackedForm {
+    return this.#table;
+  }
+
   /** Start of the data block in the file. */
   get dataOffset(): number {
     return this.#table.header.dataOffset;
@@ -88,7 +94,7 @@ export class Layout {
 }
 
 /** Header and descriptors, decoded, with the bytes that they were decoded from. */
-export interface Table {
+export interface Table extends PackedForm {
   readonly header: Header;
   readonly stats: readonly StatDescriptor[];
   readonly places: readonly Place[];

@@ -1,5 +1,6 @@
-import type { Reading, StatEntry, StatValue } from '../../model/sample.ts';
+import type { PackedForm, PackedStats, Reading, StatEntry, StatValue } from '../../model/sample.ts';
 import type { StatDescriptor } from '../../model/stat.ts';
+import { IS_LITTLE_ENDIAN } from '../../model/u64.ts';
 import { truncated, VALUE_SIZE_BYTES } from './format.ts';
 import type { ByteOrderChoice } from './header.ts';
 import { decodeLayout, type Layout, type Place } from './layout.ts';
@@ -41,9 +42,17 @@ function decodeWord(view: DataView, offsetBytes: number, little: boolean): bigin
   return isZero ? 0n : view.getBigUint64(offsetBytes, little);
 }
 
+/** What a reading says besides its values. */
+type Facts = Omit<Reading, 'stats' | 'packed'>;
+
 /** A reading of a data block that nobody changes any more: its values are decoded when they are first looked at. */
-export function lazyReading(layout: Layout, data: Uint8Array, facts: Omit<Reading, 'stats'>): Reading {
+export function lazyReading(layout: Layout, data: Uint8Array, facts: Facts): Reading {
   return new LazyReading(new Block(layout, data), facts);
+}
+
+/** The same reading under another path; what was not decoded yet is not decoded for that. */
+export function withPath(reading: Reading, path: string): Reading {
+  return reading instanceof LazyReading ? reading.withPath(path) : { ...reading, path };
 }
 
 /**
@@ -56,7 +65,7 @@ class LazyReading implements Reading {
   readonly collectedAtNs: bigint;
   readonly #block: Block;
 
-  constructor(block: Block, { path, via, collectedAtNs }: Omit<Reading, 'stats'>) {
+  constructor(block: Block, { path, via, collectedAtNs }: Facts) {
     if (path !== undefined) this.path = path;
     this.via = via;
     this.collectedAtNs = collectedAtNs;
@@ -66,21 +75,38 @@ class LazyReading implements Reading {
   get stats(): readonly StatEntry[] {
     return this.#block.stats;
   }
+
+  get packed(): PackedStats | undefined {
+    return this.#block.isOfThisMachine ? this.#block : undefined;
+  }
+
+  withPath(path: string): LazyReading {
+    const { via, collectedAtNs } = this;
+    return new LazyReading(this.#block, { path, via, collectedAtNs });
+  }
 }
 
 /** A data block, decoded at most once. */
-class Block {
+class Block implements PackedStats {
   readonly #layout: Layout;
-  readonly #data: Uint8Array;
+  readonly bytes: Uint8Array;
   #stats: readonly StatEntry[] | undefined;
 
-  constructor(layout: Layout, data: Uint8Array) {
+  constructor(layout: Layout, bytes: Uint8Array) {
     this.#layout = layout;
-    this.#data = data;
+    this.bytes = bytes;
+  }
+
+  get form(): PackedForm {
+    return this.#layout.form;
+  }
+
+  get isOfThisMachine(): boolean {
+    return this.#layout.byteOrder === 'little' && IS_LITTLE_ENDIAN;
   }
 
   get stats(): readonly StatEntry[] {
-    this.#stats ??= decodeValues(this.#layout, this.#data);
+    this.#stats ??= decodeValues(this.#layout, this.bytes);
     return this.#stats;
   }
 }

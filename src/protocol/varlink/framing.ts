@@ -1,5 +1,6 @@
 import { VirtstatError } from '../../model/errors.ts';
-import { type JsonInput, type JsonValue, parseJson, stringifyJson } from '../json/json.ts';
+import { type JsonInput, type JsonValue, parseJson } from '../json/json.ts';
+import { JsonBuffer, writeJson } from '../json/json-buffer.ts';
 
 /**
  * How messages lie in the byte stream of a varlink connection, both ways:
@@ -29,9 +30,14 @@ const MIN_BUFFER_BYTES = 4096;
 
 const NOTHING: Uint8Array = new Uint8Array(0);
 
-/** A message as it is sent, its NUL included. Integers of any size are exact; numbers must be finite. */
-export function encodeMessage(message: JsonInput): Uint8Array {
-  return Buffer.from(`${stringifyJson(message)}\0`);
+/**
+ * A message as it is sent, its NUL included. Integers of any size are exact; numbers must be finite.
+ * @param buffer - what it is written to
+ */
+export function encodeMessage(message: JsonInput, buffer: JsonBuffer = new JsonBuffer()): Uint8Array {
+  writeJson(message, buffer);
+  buffer.add('\0');
+  return buffer.finish();
 }
 
 /**

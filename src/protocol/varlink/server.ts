@@ -1,4 +1,5 @@
 import { VirtstatError } from '../../model/errors.ts';
+import { JsonBuffer } from '../json/json-buffer.ts';
 import { encodeMessage, MAX_MESSAGE_BYTES, MessageReader } from './framing.ts';
 import type { IdlMethod, IdlStruct } from './idl.ts';
 import { splitName } from './interface.ts';
@@ -15,8 +16,8 @@ export const MAX_WAITING_BYTES: number = 4 * 2 ** 20;
 /** What a {@link VarlinkServer} needs from outside. */
 export interface VarlinkServerOptions {
   readonly service: VarlinkService;
-  /** Takes bytes for the client. */
-  readonly send: (bytes: Uint8Array) => void;
+  /** Takes bytes for the client. Told that they are sent, the session may write to their memory again. */
+  readonly send: (bytes: Uint8Array, onSent?: () => void) => void;
   /** Resolves when the client has read most of what was sent, or is gone: only then the next reply is made. */
   readonly drained: () => Promise<void>;
   /** Told once, when the session is over by itself and the connection is of no more use. */
@@ -46,6 +47,8 @@ export class VarlinkServer {
   readonly #reader: MessageReader;
   readonly #gone = new AbortController();
   #isAnswering = false;
+  /** Memory of a reply that is sent, for the next one of the stream: that of a whole host takes megabytes each second. */
+  #spare: Buffer | undefined;
 
   constructor(options: VarlinkServerOptions) {
     this.#options = options;
@@ -151,13 +154,18 @@ export class VarlinkServer {
       );
     }
     if (call.isOneway || this.#gone.signal.aborted) return;
-    const bytes = encodeMessage({ parameters, ...(continues && { continues }) });
+    const buffer = new JsonBuffer(this.#spare);
+    this.#spare = undefined;
+    const bytes = encodeMessage({ parameters, ...(continues && { continues }) }, buffer);
     const limit = this.#options.maxReplyBytes ?? MAX_MESSAGE_BYTES;
     if (bytes.length - 1 > limit) {
       const size = `the reply to ${call.method} would be ${bytes.length - 1} bytes long, more than ${limit}`;
       throw new VirtstatError('FRAME_TOO_LARGE', `${size}; ask for less at once`);
     }
-    this.#options.send(bytes);
+    this.#options.send(bytes, () => {
+      // One stream's replies are about as long as each other.
+      if (continues) this.#spare = buffer.memory;
+    });
   }
 
   #break(error: VirtstatError): void {

@@ -1,7 +1,7 @@
 import { nowNs } from '../../host/clock.ts';
 import { type ExitWatch, exitWatch } from '../../host/exit-watch.ts';
 import { type KernelFacts, kernelObjection } from '../../host/kernel.ts';
-import { takeStatsFds } from '../../host/kvm-fds.ts';
+import { areStillKept, type TakenFd, takeStatsFds } from '../../host/kvm-fds.ts';
 import { ProcessHandle } from '../../host/process-handle.ts';
 import { PROC_ROOT } from '../../host/processes.ts';
 import { VirtstatError } from '../../model/errors.ts';
@@ -10,6 +10,9 @@ import type { StatDescriptor } from '../../model/stat.ts';
 import type { VcpuScope } from '../../protocol/kvm-stats/layout.ts';
 import { LayoutCache } from '../../protocol/kvm-stats/layout-cache.ts';
 import { StatsFile } from './stats-file.ts';
+
+/** How long it may be believed that nothing was plugged because as much is open as before, in milliseconds. */
+const LOOK_FOR_CERTAIN_MS = 60_000;
 
 /** What opening the stats files of a VMM may be given. */
 export interface VmmFilesOptions {
@@ -49,7 +52,11 @@ export class VmmFiles implements Disposable {
   readonly #cache: LayoutCache;
   readonly #procRoot: string;
   readonly #unwatch: () => void;
-  #files: readonly StatsFile[];
+  #files: readonly StatsFile[] = [];
+  /** Where {@link #files} are from, and how many descriptors the process had when they were looked for. */
+  #taken: readonly TakenFd[] = [];
+  #fdCount: number | undefined;
+  #lookedAtMs = 0;
   #end: VirtstatError | undefined;
 
   /** Takes over the handle. */
@@ -57,7 +64,7 @@ export class VmmFiles implements Disposable {
     this.#handle = handle;
     this.#cache = options.cache ?? new LayoutCache();
     this.#procRoot = options.procRoot ?? PROC_ROOT;
-    this.#files = this.#takeAll();
+    this.#takeAll();
     // A file left open would keep the VM's memory in the kernel, and show its last values as if it still ran.
     this.#unwatch = (options.watch ?? exitWatch).watch(handle, () => {
       this.#finish(goneError(this.pid));
@@ -96,16 +103,25 @@ export class VmmFiles implements Disposable {
     return readings;
   }
 
+  /** False once the VM has exited, and after {@link close}. */
+  get isAlive(): boolean {
+    return this.#end === undefined && this.#handle.isAlive();
+  }
+
   /**
    * Takes all files anew: vCPUs may have been plugged, and a VMM may rebuild its VM, whose old files then show frozen
-   * values. Where it fails the files stay as they were, except that those of a VM that has exited are closed.
+   * values. Where nothing has changed, as is seen by {@link areStillKept} and for certain now and then, they stay. Where it fails the files stay as they were, except that those of a VM that has exited are closed.
    * @throws as {@link openStatsFiles}, and CLOSED
    */
   rescan(): void {
     this.#checkAlive();
     const before = this.#files;
     try {
-      this.#files = this.#takeAll();
+      if (this.#isUnchanged()) {
+        this.#checkAlive();
+        return;
+      }
+      this.#takeAll();
     } catch (error) {
       this.#checkAlive();
       throw error;
@@ -122,14 +138,22 @@ export class VmmFiles implements Disposable {
     this.close();
   }
 
-  #takeAll(): readonly StatsFile[] {
-    const { files, vcpuCount } = takeStatsFds(this.#handle, this.#procRoot);
+  #isUnchanged(): boolean {
+    if (performance.now() - this.#lookedAtMs >= LOOK_FOR_CERTAIN_MS) return false;
+    return areStillKept(this.pid, this.#taken, this.#fdCount);
+  }
+
+  #takeAll(): void {
+    const { files, vcpuCount, fdCount } = takeStatsFds(this.#handle, this.#procRoot);
     const opened: StatsFile[] = [];
     try {
       if (!this.#handle.isAlive()) throw goneError(this.pid);
       if (files.length === 0) throw notKept(this.pid, vcpuCount);
       for (const { file } of files) opened.push(StatsFile.open(file, this.#cache));
-      return opened;
+      this.#files = opened;
+      this.#taken = files;
+      this.#fdCount = fdCount;
+      this.#lookedAtMs = performance.now();
     } catch (error) {
       for (const { file } of files) file.close();
       throw error;
@@ -150,7 +174,7 @@ export class VmmFiles implements Disposable {
     this.#end = reason;
     this.#unwatch();
     for (const file of this.#files) file.close();
-    this.#files = [];
+    this.#files = this.#taken = [];
     this.#handle.close();
   }
 }

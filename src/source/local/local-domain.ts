@@ -145,6 +145,11 @@ export class LocalDomain implements FoundDomain {
     ];
   }
 
+  /** The process, where it is held and known to live without a look at /proc. */
+  get held(): Process | undefined {
+    return this.#files.isHeld ? this.#process : undefined;
+  }
+
   /** Gives back files and connection. */
   close(): void {
     this.#files.close();
@@ -181,6 +186,8 @@ export class LocalDomain implements FoundDomain {
 
   /** What the monitor offers of KVM, or why it offers nothing; what else it offers is noted. @throws DOMAIN_GONE */
   async #kvmOfMonitor(options: CallOptions): Promise<MonitorWay> {
+    const error = this.#monitor.outOfReach;
+    if (error !== undefined) return { error };
     try {
       return await this.#monitor.askBriefly(async (relay, brief) => {
         const [offered, { reason }] = await Promise.all([relay.offered(brief), relay.offer(brief)]);

@@ -3,6 +3,7 @@ import { VirtstatError } from '../../model/errors.ts';
 import type { CallOptions } from '../../model/provider.ts';
 import type { Reading } from '../../model/sample.ts';
 import type { Schema } from '../../model/stat.ts';
+import { withPath } from '../../protocol/kvm-stats/values.ts';
 import { VIA_KVM_FILE } from '../kvm/stats-file.ts';
 import { goneError, openStatsFiles, type VmmFiles, type VmmFilesOptions } from '../kvm/vmm-files.ts';
 import type { VcpuIdentity } from './vcpu-paths.ts';
@@ -75,6 +76,11 @@ export class LocalFiles {
     return files instanceof VirtstatError ? [] : files.vcpus;
   }
 
+  /** True while the process is held, and lives: another one cannot have its pid. */
+  get isHeld(): boolean {
+    return this.#files?.isAlive === true;
+  }
+
   /** For good: whoever still asks opens nothing again. */
   close(): void {
     this.#isClosed = true;
@@ -97,9 +103,12 @@ export class LocalFiles {
     if (known === undefined && !this.#isKept(target)) return this.#notKept(target);
     this.#lookedAtMs = nowMs;
     try {
-      if (this.#files === undefined)
-        this.#files = openStatsFiles(this.#pid, { ...this.#options, onExit: this.#onExit });
-      else this.#files.rescan();
+      if (this.#files !== undefined) {
+        this.#files.rescan();
+        return this.#files;
+      }
+      this.#files = openStatsFiles(this.#pid, { ...this.#options, onExit: this.#onExit });
+      // From here on the process is held: its pid is nobody else's while it lives.
       return this.#options.hasExited() ? this.#refuse(goneError(this.#pid)) : this.#files;
     } catch (error) {
       return this.#refuse(
@@ -132,11 +141,9 @@ export class LocalFiles {
     // Now, since the files may be looked at anew, or closed, while the monitor is asked.
     const { vcpus } = files;
     const paths = await this.#options.pathsOf(vcpus, options);
-    return readings.map((reading, index) => withPath(reading, paths[index] ?? reading.path));
+    return readings.map((reading, index) => {
+      const path = paths[index];
+      return path === undefined ? reading : withPath(reading, path);
+    });
   }
-}
-
-/** The same reading under another path. Not with the first as its prototype: the engine would make a class of each. */
-function withPath({ via, collectedAtNs, stats }: Reading, path: string | undefined): Reading {
-  return { ...(path !== undefined && { path }), via, collectedAtNs, stats };
 }

@@ -57,13 +57,18 @@ export class LocalMonitor {
     return this.#hasAnswered;
   }
 
+  /** Why it would not be asked just now; undefined where it would. */
+  get outOfReach(): VirtstatError | undefined {
+    return this.relay === undefined ? this.#noMonitor : this.#refusalNow();
+  }
+
   /**
    * Asks the monitor, unless it was out of reach a moment ago.
    * @throws MONITOR_MISSING, DOMAIN_GONE where the process has exited, what the monitor raises
    */
   async ask<T>(question: (relay: Relay) => Promise<T>): Promise<T> {
     const { relay } = this;
-    if (relay === undefined) throw (this.#missing ??= noMonitor(this.#domain.name));
+    if (relay === undefined) throw this.#noMonitor;
     const refusal = this.#refusalNow();
     if (refusal !== undefined) throw refusal;
     const answer = await this.#explained(() => question(relay));
@@ -121,6 +126,10 @@ export class LocalMonitor {
   /** Gives the connection back. */
   close(): void {
     this.#monitor?.close();
+  }
+
+  get #noMonitor(): VirtstatError {
+    return (this.#missing ??= noMonitor(this.#domain.name));
   }
 
   #leaveAlone(error: VirtstatError): void {

@@ -96,7 +96,14 @@ export class LocalSource implements Source {
     const { pids } = this.#options;
     if (pids !== undefined) return pids.flatMap((pid) => readProcess(pid, this.#procRoot) ?? []);
     try {
-      return listProcesses((program) => IS_QEMU.test(program), this.#procRoot);
+      const held = new Map(
+        [...this.#domains.values()].flatMap(({ held: process }) => (process ? [[process.pid, process]] : [])),
+      );
+      return listProcesses(
+        (program) => IS_QEMU.test(program),
+        this.#procRoot,
+        (pid) => held.get(pid),
+      );
     } catch (error) {
       throw VirtstatError.from(error, 'ACCESS_DENIED', `processes cannot be listed in ${this.#procRoot}`);
     }

@@ -65,7 +65,7 @@ export class Threads {
     if (isSame && (!known.paths.includes(undefined) || this.#isBelieved(known.atMs, this.#cpus))) return known.paths;
     // Other vCPUs than before: what the monitor told of the earlier ones does not hold.
     const { told } = await this.#cpus.get(options, isSame || known === undefined ? SHARED_MS : 0);
-    const paths = pathsOf(vcpus, told ?? [], this.#outerIds());
+    const paths = told === undefined ? vcpus.map(() => undefined) : pathsOf(vcpus, told, this.#outerIds());
     this.#named = { key, atMs: performance.now(), paths };
     return paths;
   }

@@ -6,15 +6,19 @@ import { PROC_ROOT, type Process } from '../../host/processes.ts';
 import { processCpuNs } from '../../host/syscalls.ts';
 import type { Availability, Domain } from '../../model/domain.ts';
 import { VirtstatError } from '../../model/errors.ts';
+import { PackedReading } from '../../model/packed.ts';
 import type { CallOptions, OfferedProvider, SchemaOptions, StatsRequest } from '../../model/provider.ts';
 import type { Reading } from '../../model/sample.ts';
 import type { Schema } from '../../model/stat.ts';
 import { ProcessReader } from './process-reader.ts';
-import { iothreadSheets, vcpuSheets } from './stats.ts';
+import { iothreadSheets, type Sheet, vcpuSheets } from './stats.ts';
 import type { ThreadOf } from './thread.ts';
 import { ThreadReaders } from './thread-readers.ts';
 
 const NAME = 'process';
+
+/** The same for every VM of this machine, so that what is prepared for their form is prepared once. */
+let threadSheets: { readonly vcpu: readonly Sheet[]; readonly iothread: readonly Sheet[] } | undefined;
 
 /** Says that there is nothing to read, not that reading failed. */
 const NOT_OFFERED = 'STATS_NOT_OFFERED';
@@ -64,8 +68,9 @@ export class ProcessProvider implements OfferedProvider {
       ticks,
       cpuNs: procRoot === PROC_ROOT ? clockOf(process.pid) : () => undefined,
     });
-    this.#vcpus = new ThreadReaders(this.#folder, vcpuSheets(ticks));
-    this.#iothreads = new ThreadReaders(this.#folder, iothreadSheets(ticks));
+    const { vcpu, iothread } = (threadSheets ??= { vcpu: vcpuSheets(ticks), iothread: iothreadSheets(ticks) });
+    this.#vcpus = new ThreadReaders(this.#folder, vcpu);
+    this.#iothreads = new ThreadReaders(this.#folder, iothread);
   }
 
   /** @throws DOMAIN_GONE; of a single target also why nobody can tell which threads serve it */
@@ -119,9 +124,10 @@ export class ProcessProvider implements OfferedProvider {
     if (asked.length === 0) return [];
     return this.#read(() => {
       const collectedAtNs = nowNs();
-      return readers
-        .read(threads, asked, names)
-        .map(({ path, entries }) => ({ path, via: VIA_PROC, collectedAtNs, stats: entries }));
+      return readers.read(threads, asked, names).map(({ path, told }) => {
+        const facts = { path, via: VIA_PROC, collectedAtNs };
+        return 'form' in told ? new PackedReading(told, facts) : { ...facts, stats: told };
+      });
     });
   }
 

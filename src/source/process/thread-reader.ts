@@ -1,8 +1,10 @@
 import type { ProcessFolder } from '../../host/process-folder.ts';
-import type { StatEntry } from '../../model/sample.ts';
+import { numbersOf } from '../../model/packed.ts';
+import type { PackedForm, StatEntry } from '../../model/sample.ts';
 import type { Numbers } from '../../protocol/proc/words.ts';
 import { SheetReader } from './sheet-reader.ts';
 import { SCHEDULING_TIMESLICES, type Sheet, SWITCHES_COUNT } from './stats.ts';
+import { formOf, pack, type Told } from './thread-values.ts';
 
 /**
  * The files of one thread. Between two readings most threads of most hosts have not run, and then nothing but the first file is
@@ -16,9 +18,11 @@ export class ThreadReader {
   readonly #scheduling: SheetReader;
   readonly #switches: SheetReader;
   readonly #others: readonly SheetReader[];
+  readonly #form: PackedForm;
   /** `timeslices` from which on the values that were read are final. */
   #finalSince: bigint | undefined;
-  #kept: readonly StatEntry[] = [];
+  /** What all files but the first told, packed where nothing is missing. */
+  #kept: Uint8Array | readonly StatEntry[] = [];
 
   /** The first two sheets are those of scheduling and of context switches. */
   constructor(folder: ProcessFolder, threadId: number, sheets: readonly Sheet[]) {
@@ -28,6 +32,7 @@ export class ThreadReader {
     this.#scheduling = scheduling!;
     this.#switches = switches!;
     this.#others = others;
+    this.#form = formOf(sheets);
   }
 
   /** True where the thread is no longer there. */
@@ -35,18 +40,27 @@ export class ThreadReader {
     return this.#readers.every(({ refusal }) => refusal?.code === 'PATH_NOT_FOUND');
   }
 
-  /** What it tells now, of `names` only where they are given. @throws DOMAIN_GONE */
-  read(names: ReadonlySet<string> | undefined): readonly StatEntry[] {
+  /** What it tells now of `names`. @throws DOMAIN_GONE */
+  readSome(names: ReadonlySet<string>): readonly StatEntry[] {
     const entries: StatEntry[] = [];
-    if (names !== undefined) {
-      for (const reader of this.#readers) reader.addTo(entries, names);
-      return entries;
-    }
+    for (const reader of this.#readers) reader.addTo(entries, names);
+    return entries;
+  }
+
+  /** What it tells now. @throws DOMAIN_GONE */
+  readAll(): Told {
     const scheduling = this.#scheduling.values();
-    if (scheduling !== undefined) this.#scheduling.add(scheduling, entries, undefined);
     const timeslices = scheduling?.[SCHEDULING_TIMESLICES];
     if (timeslices === undefined || timeslices !== this.#finalSince) this.#readOthers(timeslices);
-    entries.push(...this.#kept);
+    const kept = this.#kept;
+    const bytes = kept instanceof Uint8Array ? pack([scheduling], this.#form.stats.length) : undefined;
+    if (bytes !== undefined && kept instanceof Uint8Array) {
+      bytes.set(kept, bytes.length - kept.length);
+      return { form: this.#form, bytes };
+    }
+    const entries: StatEntry[] = [];
+    if (scheduling !== undefined) this.#scheduling.add(scheduling, entries, undefined);
+    entries.push(...(kept instanceof Uint8Array ? this.#entriesOf(kept) : kept));
     return entries;
   }
 
@@ -60,14 +74,27 @@ export class ThreadReader {
   }
 
   #readOthers(timeslices: bigint | undefined): void {
-    const entries: StatEntry[] = [];
-    const switches = this.#switches.values();
-    if (switches !== undefined) this.#switches.add(switches, entries, undefined);
-    for (const reader of this.#others) reader.addTo(entries, undefined);
-    this.#kept = entries;
+    const readers = [this.#switches, ...this.#others];
+    const told = readers.map((reader) => reader.values());
+    this.#kept = pack(told, this.#form.stats.length - this.#scheduling.sheet.stats.length) ?? entriesOf(readers, told);
     const isWhole = this.#readers.every(({ refusal }) => refusal === undefined);
-    this.#finalSince = isWhole && timeslices !== undefined && timeslices === sumOf(switches) ? timeslices : undefined;
+    this.#finalSince = isWhole && timeslices !== undefined && timeslices === sumOf(told[0]) ? timeslices : undefined;
   }
+
+  #entriesOf(kept: Uint8Array): readonly StatEntry[] {
+    const { stats, places } = this.#form;
+    const { length } = this.#scheduling.sheet.stats;
+    return numbersOf({ form: { stats: stats.slice(length), places }, bytes: kept });
+  }
+}
+
+function entriesOf(readers: readonly SheetReader[], told: readonly (Numbers | undefined)[]): readonly StatEntry[] {
+  const entries: StatEntry[] = [];
+  for (const [index, reader] of readers.entries()) {
+    const values = told[index];
+    if (values !== undefined) reader.add(values, entries, undefined);
+  }
+  return entries;
 }
 
 function sumOf(switches: Numbers | undefined): bigint | undefined {

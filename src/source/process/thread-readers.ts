@@ -1,15 +1,16 @@
 import type { ProcessFolder } from '../../host/process-folder.ts';
-import type { StatEntry } from '../../model/sample.ts';
+import { numbersOf } from '../../model/packed.ts';
 import type { StatDescriptor } from '../../model/stat.ts';
 import { described } from './sheet-reader.ts';
 import type { Sheet } from './stats.ts';
 import type { ThreadOf } from './thread.ts';
 import { ThreadReader } from './thread-reader.ts';
+import type { Told } from './thread-values.ts';
 
 /** What a thread tells now. */
 export interface ThreadReading {
   readonly path: string;
-  readonly entries: readonly StatEntry[];
+  readonly told: Told;
 }
 
 /** Reads the files of the threads that serve the objects of one target. */
@@ -38,15 +39,15 @@ export class ThreadReaders {
     const readings: ThreadReading[] = [];
     for (const { path, threadId } of asked) {
       const reader = this.#readers.get(threadId)!;
-      const entries = reader.read(names);
-      if (entries.length > 0 || !reader.isVanished) readings.push({ path, entries });
+      const told = names === undefined ? reader.readAll() : reader.readSome(names);
+      if ('form' in told || told.length > 0 || !reader.isVanished) readings.push({ path, told });
     }
     return readings;
   }
 
   /** The statistics of which a thread has values. @throws DOMAIN_GONE */
   schema(threads: readonly ThreadOf[]): readonly StatDescriptor[] {
-    const entries = this.read(threads, threads).flatMap((reading) => reading.entries);
+    const entries = this.read(threads, threads).flatMap(({ told }) => ('form' in told ? numbersOf(told) : told));
     return described(
       entries,
       this.#sheets.flatMap(({ stats }) => stats),

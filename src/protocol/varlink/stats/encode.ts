@@ -5,6 +5,7 @@ import type { Schema, StatDescriptor } from '../../../model/stat.ts';
 import { JsonText, quoteJson } from '../../json/json.ts';
 import type { VarlinkParameters } from '../messages.ts';
 import { INT_MAX } from '../types.ts';
+import { PackedValues } from './packed-values.ts';
 
 /** The model's values as `org.virtstat.Stats` has them. Its definition explains the fields. */
 
@@ -39,18 +40,11 @@ function encodeBase(base: StatDescriptor['base']): string | undefined {
 }
 
 /** `StatsSample`, its values as text: a reader of a whole host gets a hundred thousand of them each second. */
-export function encodeSample({
-  provider,
-  target,
-  path,
-  device,
-  via,
-  collectedAtNs,
-  stale,
-  stats,
-}: Sample): VarlinkParameters {
-  const text = new JsonText(`[${stats.map(writeValue).join(',')}]`);
-  return { provider, target, path, device, via, collectedAtNs, stale: stale && { ...stale }, stats: text };
+export function encodeSample(sample: Sample): VarlinkParameters {
+  const { provider, target, path, device, via, collectedAtNs, stale, packed } = sample;
+  const stats =
+    packed === undefined ? new JsonText(`[${sample.stats.map(writeValue).join(',')}]`) : new PackedValues(packed);
+  return { provider, target, path, device, via, collectedAtNs, stale: stale && { ...stale }, stats };
 }
 
 /** `StatsValue` */

@@ -1,0 +1,37 @@
+import type { PackedForm, PackedStats, StatEntry } from '../../model/sample.ts';
+import { IS_LITTLE_ENDIAN } from '../../model/u64.ts';
+import type { Numbers } from '../../protocol/proc/words.ts';
+import type { Sheet } from './stats.ts';
+
+/** What a thread tells: packed where nothing is missing, as it is nearly always. */
+export type Told = PackedStats | readonly StatEntry[];
+
+const VALUE_BYTES = 8;
+
+const forms = new WeakMap<readonly Sheet[], PackedForm>();
+
+/** The form of all values of the sheets; the same for the same list of sheets. */
+export function formOf(sheets: readonly Sheet[]): PackedForm {
+  let form = forms.get(sheets);
+  if (form === undefined) {
+    const stats = sheets.flatMap((sheet) => sheet.stats);
+    const places = stats.map((_, index) => ({ offsetBytes: index * VALUE_BYTES, size: 1 }));
+    forms.set(sheets, (form = { stats, places }));
+  }
+  return form;
+}
+
+/** The values one behind the other, at the start of room for `count`; undefined where one is missing. */
+export function pack(sheets: readonly (Numbers | undefined)[], count: number): Buffer | undefined {
+  if (!IS_LITTLE_ENDIAN) return undefined;
+  const bytes = Buffer.allocUnsafe(count * VALUE_BYTES);
+  let at = 0;
+  for (const numbers of sheets) {
+    if (numbers === undefined) return undefined;
+    for (const value of numbers) {
+      if (value === undefined) return undefined;
+      at = bytes.writeBigUInt64LE(value, at);
+    }
+  }
+  return bytes;
+}
