@@ -49,6 +49,16 @@ describe('on a terminal', () => {
     ]);
   });
 
+  it('the times below a short picture are each there once', () => {
+    const points = [0, 0.5, 1, 1.5].map((second) => ({ atMs: at(0) + second * 1000, value: second }));
+    const text = linePanelText({ ...LINES, lines: [{ label: 'a', points }] }, { columns: 100, rows: 6 }, plainPaint);
+    const times = text
+      .filter((line) => line.endsWith('UTC'))
+      .join()
+      .match(/\d\d:\d\d:\d\d/g);
+    expect(times).toEqual(['22:00:00', '22:00:01']);
+  });
+
   it('a histogram has its largest bucket on top, the empty ones at its ends left out', () => {
     expect(heatPanelText(HEAT, { columns: 43, rows: 0 }, plainPaint)).toEqual([
       'kvm vcpu halt_wait_hist, web-1',

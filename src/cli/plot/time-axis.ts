@@ -14,10 +14,14 @@ export function timeAxisLine({ startMs, endMs }: TimeSpan, columns: number, inde
   const count = Math.max(1, Math.floor((columns + BETWEEN_TIMES) / (width + BETWEEN_TIMES)));
   const rule = Array.from({ length: columns }, () => '─');
   let times = '';
+  let before = '';
   for (let index = 0; index < count; index++) {
     const column = count === 1 ? 0 : Math.round((index * (columns - 1)) / (count - 1));
-    rule[column] = '┴';
     const text = timeText(startMs + ((endMs - startMs) * column) / Math.max(1, columns - 1), withDay);
+    // A short plot has fewer seconds than places for them.
+    if (text === before) continue;
+    before = text;
+    rule[column] = '┴';
     // In the middle below its mark, but never beyond the ends.
     const at = Math.min(columns - width, Math.max(0, column - Math.floor(width / 2)));
     if (at >= times.length) times = times.padEnd(at) + text;

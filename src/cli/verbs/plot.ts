@@ -1,3 +1,4 @@
+import { partsOf } from '../../history/segments.ts';
 import { exists } from '../../host/files.ts';
 import { VirtstatError } from '../../model/errors.ts';
 import { parseStatWord } from '../../registry/selection.ts';
@@ -45,7 +46,8 @@ export async function plot(options: PlotVerbOptions): Promise<ExitStatus> {
   const { from, stats } = options;
   if (/^https?:\/\//i.test(from)) return plotServer(new URL(from), required(stats), options);
   const recording = from.startsWith('replay:') ? from.slice('replay:'.length) : from;
-  if (recording !== from || exists(from)) return plotRecording(recording, required(stats), options);
+  const isRecording = recording !== from || exists(from) || exists(partsOf(from));
+  if (isRecording) return plotRecording(recording, required(stats), options);
   if (/^[a-z][a-z0-9+.-]*:/i.test(from)) return plotLive({ ...options, connect: [from] }, required(stats));
   if (/[/.]/.test(from) && !/^[\w-]+\/[\w-]+$/.test(from)) {
     throw new VirtstatError('PATH_NOT_FOUND', `there is no recording ${from}; check the path`);

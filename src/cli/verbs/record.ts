@@ -36,11 +36,15 @@ export function record(options: RecordOptions): Promise<ExitStatus> {
     const startMs = performance.now();
     const show = (progress: Progress): string =>
       progressText(progress, { path: output, elapsedMs: performance.now() - startMs, ...(forMs && { forMs }) });
+    let hasFailed = false;
     const recorder = await Recorder.open({
       path: output,
       everyMs,
       ...(retention && { retention }),
-      onProblem: ({ message }) => troubles.tell(message),
+      onProblem: ({ message }) => {
+        hasFailed = true;
+        troubles.tell(message);
+      },
     });
     try {
       await recordLoop({
@@ -68,6 +72,6 @@ export function record(options: RecordOptions): Promise<ExitStatus> {
       return EXIT.failed;
     }
     terminal.out(`${show(progress)}\n`);
-    return progress.lostCount > 0 ? EXIT.failed : EXIT.done;
+    return hasFailed || progress.lostCount > 0 ? EXIT.failed : EXIT.done;
   });
 }
