@@ -1,3 +1,4 @@
+import { pushFamilies } from '../export/own-families.ts';
 import type { PushState } from '../export/push.ts';
 import type { Face, FaceContext, FaceLog } from '../face/face.ts';
 import { withDeadline } from '../host/deadline.ts';
@@ -236,6 +237,7 @@ export class Daemon {
       ...(this.#web && { web: this.#web }),
       isToken: (sha256) => this.#access.isToken(sha256),
       isNamed: (caller) => this.#access.isNamed(caller),
+      ownFamilies: () => pushFamilies(this.pushes),
       readerFor: (caller) =>
         new RuledReader(
           { registry: this.#registry, states: this.states, refusals: this.#refusals, access: () => this.#access },

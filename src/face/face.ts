@@ -4,6 +4,7 @@ import type { HostPort } from '../host/tls-listener.ts';
 import type { TlsMaterial } from '../host/tls-material.ts';
 import type { Domain } from '../model/domain.ts';
 import type { StatsFilter } from '../model/filter.ts';
+import type { MetricFamily } from '../protocol/openmetrics/family.ts';
 import type { ListAnswer, SampleAnswer, SchemaAnswer } from '../registry/answer.ts';
 import type { QueryOptions, ReadOptions, SchemaReadOptions } from '../registry/registry.ts';
 
@@ -39,6 +40,8 @@ export interface FaceContext {
   readonly web?: WebOffer;
   /** Whether any rule is about the caller; absent: nobody needs to know. */
   isNamed?(caller: Caller): boolean;
+  /** What the daemon's other rooms have to say of themselves, as metrics; absent: nothing. */
+  ownFamilies?(): readonly MetricFamily[];
   /** What this caller may read. The rules may change while a connection is open: they are asked at every call. */
   readerFor(caller: Caller): Reader;
 }

@@ -4,6 +4,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { HttpPeer } from '../../host/http-listener.ts';
 import type { MetricsReading, MetricsView } from '../../metrics/view.ts';
 import { UNSCALED } from '../../protocol/openmetrics/decimal.ts';
+import type { MetricFamily } from '../../protocol/openmetrics/family.ts';
 import { LabelSet } from '../../protocol/openmetrics/labels.ts';
 import type { Caller, Reader, WebSecurity } from '../face.ts';
 import { type AppParts, createApp, MAX_SCRAPES, type WebApp } from './app.ts';
@@ -45,6 +46,13 @@ class CountedView implements MetricsView {
 function peer(part: Partial<HttpPeer> = {}): HttpPeer {
   return { address: '127.0.0.1', port: 1, isLoopback: true, uid: async () => 1000, ...part };
 }
+
+/** Knows nobody by a token, and gives everybody a reader. */
+const SILENT: AppParts['context'] = {
+  isToken: () => false,
+  readerFor: () => ({}) as Reader,
+  log: { info: () => undefined, warn: () => undefined },
+};
 
 /** An application, and whom it took its callers for. */
 function application(part: Partial<AppParts> = {}): { app: WebApp; callers: Caller[]; view: CountedView } {
@@ -95,6 +103,20 @@ describe('a scrape', () => {
     const open = await ask(app, { accept: 'application/openmetrics-text' });
     expect(open.headers.get('content-type')).toBe('application/openmetrics-text; version=1.0.0; charset=utf-8');
     expect((await open.text()).endsWith('# EOF\n')).toBe(true);
+  });
+
+  it('has what the daemon says of itself beside its own', async () => {
+    let points = 0;
+    const ownFamilies = (): readonly MetricFamily[] => {
+      const point = { labels: new LabelSet([['push', 'a']]), steps: BigInt(++points), scale: UNSCALED };
+      return [{ name: 'virtstat_export_pending', type: 'gauge', help: 'h', points: [point] }];
+    };
+    const { app } = application();
+    const { app: telling } = application({ context: { ...SILENT, ownFamilies } });
+    expect(await (await ask(app)).text()).not.toContain('virtstat_export');
+    // What VMs said may be shared and old; this never is.
+    expect(await (await ask(telling)).text()).toContain('virtstat_export_pending{push="a"} 1\n');
+    expect(await (await ask(telling)).text()).toContain('virtstat_export_pending{push="a"} 2\n');
   });
 
   it('is shared by readers of the same moment who may read the same', async () => {

@@ -22,7 +22,7 @@ const CALLER_TIMEOUT_MS = 10_000;
 
 /** What the application is made of. */
 export interface AppParts {
-  readonly context: Pick<FaceContext, 'isToken' | 'isNamed' | 'readerFor' | 'log'>;
+  readonly context: Pick<FaceContext, 'isToken' | 'isNamed' | 'ownFamilies' | 'readerFor' | 'log'>;
   /** What holds now. */
   readonly security: () => WebSecurity;
   readonly passwords: Passwords;
@@ -156,6 +156,7 @@ class MetricsAnswers {
     return writeExposition(
       (function* () {
         yield* daemonFamilies(version);
+        yield* context.ownFamilies?.() ?? [];
         yield* counted;
         yield* scrapeFamilies(facts, () => series);
       })(),
