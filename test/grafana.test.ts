@@ -8,6 +8,7 @@ import { pushFamilies } from '../src/export/own-families.ts';
 import { daemonFamilies, scrapeFamilies } from '../src/face/http/scrape-families.ts';
 import { CURATED } from '../src/metrics/profile.ts';
 import { StatView } from '../src/metrics/view.ts';
+import type { MetricFamily } from '../src/protocol/openmetrics/family.ts';
 import { seriesName } from '../src/protocol/openmetrics/writer.ts';
 import { Registry } from '../src/registry/registry.ts';
 import { LocalSource } from '../src/source/local/local-source.ts';
@@ -30,6 +31,12 @@ const QUERIES: readonly string[] = (
 function namesIn(expr: string): readonly string[] {
   const bare = expr.replaceAll(/"[^"]*"/g, '""');
   return bare.match(/(?<!\$)\b(virtstat|kvm|process)_\w+/g) ?? [];
+}
+
+/** Labels of each point of a family, as text. */
+function labelsOf(families: readonly MetricFamily[], name: string): readonly string[] {
+  const family = families.find((each) => seriesName(each) === name);
+  return [...(family?.points ?? [])].map(({ labels }) => labels.text);
 }
 
 /** As Grafana gives a query to Prometheus. */
@@ -151,6 +158,11 @@ describe('grafana/', () => {
       const asked = [...QUERIES, ...ALERTS.map(({ expr }) => expr)].flatMap(namesIn);
       expect(asked.length).toBeGreaterThan(30);
       expect(asked.filter((name) => !shown.has(name))).toEqual([]);
+      const [delays, vcpus] = ['process/vcpu/run_delay', 'state/vm/vcpu_current'].map((path) =>
+        labelsOf(families, stat(path)),
+      );
+      expect(delays).toHaveLength(1);
+      expect(delays).toEqual(vcpus);
       const counters = new RegExp(`^${kvmCounters()}$`);
       expect([...shown].filter((name) => counters.test(name)).length).toBeGreaterThan(20);
     } finally {
