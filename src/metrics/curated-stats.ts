@@ -11,7 +11,11 @@ export const CURATED_STATS: ReadonlyMap<string, ReadonlyMap<string, Shown>> = ne
   ['balloon/vm', names('each', 'balloon-size', 'stat-available-memory', 'stat-free-memory', 'last-update-age')],
   [
     'block/block',
-    names('each', 'rd_operations', 'rd_bytes', 'rd_total_time_ns', 'wr_operations', 'wr_bytes', 'wr_total_time_ns'),
+    names(
+      'each',
+      ...['rd_operations', 'rd_bytes', 'rd_total_time_ns', 'failed_rd_operations'],
+      ...['wr_operations', 'wr_bytes', 'wr_total_time_ns', 'failed_wr_operations', 'failed_flush_operations'],
+    ),
   ],
   [
     'interface/interface',

@@ -12,7 +12,7 @@ const DESCRIBED_ELSEWHERE: ReadonlySet<string> = new Set(['kvm', 'cryptodev']);
 const DEADLINE_MS = 20_000;
 
 /** Devices of every kind that a provider of ours measures. A tap takes root. */
-function devices(tap: string): readonly string[] {
+export function devices(tap: string): readonly string[] {
   return [
     ...['-device', 'virtio-balloon-pci,id=balloon0', '-object', 'iothread,id=io0'],
     ...['-blockdev', 'driver=null-co,node-name=node0,read-zeroes=on'],
