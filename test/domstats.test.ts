@@ -52,6 +52,8 @@ describe('virtstat domstats of a VM that libvirt knows nothing of', () => {
     await using vm = await startQemu({
       paused: true,
       accel: 'tcg',
+      // One is the daemon's.
+      qmp: 2,
       args: ['-drive', 'file.driver=null-co,file.size=4194304,format=raw,if=virtio', '-device', 'virtio-balloon'],
     });
     const runtime = join(folder, 'run');
