@@ -1,4 +1,5 @@
 import { type JsonInput, JsonText, quoteJson, stringifyJson } from './json.ts';
+import type { SpareMemory } from './spare-memory.ts';
 
 /** Text that is kept until it is worth converting, in characters: to convert many short ones takes longer than one long. */
 const MAX_PENDING_LENGTH = 16_384;
@@ -8,18 +9,14 @@ const MAX_UNIT_BYTES = 3;
 
 /** JSON that is bytes from the beginning: a message of megabytes is never one text that would have to be converted. */
 export class JsonBuffer {
-  #bytes: Buffer;
+  readonly #spare: SpareMemory | undefined;
+  #bytes: Buffer = Buffer.alloc(0);
   #end = 0;
   #pending = '';
 
-  /** @param memory - what to write to; where it is too short, or absent, memory is taken */
-  constructor(memory: Buffer = Buffer.alloc(0)) {
-    this.#bytes = memory;
-  }
-
-  /** All the memory that it wrote to. */
-  get memory(): Buffer {
-    return this.#bytes;
+  /** @param spare - where memory is taken from, as far as there is some; see {@link giveBack} */
+  constructor(spare?: SpareMemory) {
+    this.#spare = spare;
   }
 
   /** Adds JSON, or a part of it. */
@@ -35,11 +32,17 @@ export class JsonBuffer {
     this.#end = write(this.#bytes, this.#end);
   }
 
-  /** Everything that was added, where it was written: nothing may be added any more. */
+  /** Everything that was added. Nothing may be added any more. */
   finish(): Uint8Array {
     if (this.#end === 0) return Buffer.from(this.#pending);
     this.#convert();
     return this.#bytes.subarray(0, this.#end);
+  }
+
+  /** What {@link finish} returned is not needed any more. To be called once, or never. */
+  giveBack(): void {
+    this.#spare?.give(this.#bytes);
+    this.#bytes = Buffer.alloc(0);
   }
 
   #convert(): void {
@@ -51,7 +54,9 @@ export class JsonBuffer {
 
   #makeRoom(sizeBytes: number): void {
     if (this.#end + sizeBytes <= this.#bytes.length) return;
-    const grown = Buffer.allocUnsafe(2 * (this.#end + sizeBytes));
+    const needed = this.#end + sizeBytes;
+    const spare = this.#bytes.length === 0 ? this.#spare?.take() : undefined;
+    const grown = spare !== undefined && spare.length >= needed ? spare : Buffer.allocUnsafeSlow(2 * needed);
     this.#bytes.copy(grown, 0, 0, this.#end);
     this.#bytes = grown;
   }

@@ -1,5 +1,6 @@
 import { VirtstatError } from '../../model/errors.ts';
 import { JsonBuffer } from '../json/json-buffer.ts';
+import { SpareMemory } from '../json/spare-memory.ts';
 import { encodeMessage, MAX_MESSAGE_BYTES, MessageReader } from './framing.ts';
 import type { IdlMethod, IdlStruct } from './idl.ts';
 import { splitName } from './interface.ts';
@@ -12,6 +13,9 @@ export const MAX_CALL_BYTES: number = 2 ** 20;
 
 /** Most bytes of calls that may wait while one is answered, in bytes (4 MiB). */
 export const MAX_WAITING_BYTES: number = 4 * 2 ** 20;
+
+/** Of all sessions: how much is kept must not grow with the number of clients. */
+const spare = new SpareMemory();
 
 /** What a {@link VarlinkServer} needs from outside. */
 export interface VarlinkServerOptions {
@@ -47,8 +51,6 @@ export class VarlinkServer {
   readonly #reader: MessageReader;
   readonly #gone = new AbortController();
   #isAnswering = false;
-  /** Memory of a reply that is sent, for the next one of the stream: that of a whole host takes megabytes each second. */
-  #spare: Buffer | undefined;
 
   constructor(options: VarlinkServerOptions) {
     this.#options = options;
@@ -154,18 +156,14 @@ export class VarlinkServer {
       );
     }
     if (call.isOneway || this.#gone.signal.aborted) return;
-    const buffer = new JsonBuffer(this.#spare);
-    this.#spare = undefined;
+    const buffer = new JsonBuffer(spare);
     const bytes = encodeMessage({ parameters, ...(continues && { continues }) }, buffer);
     const limit = this.#options.maxReplyBytes ?? MAX_MESSAGE_BYTES;
     if (bytes.length - 1 > limit) {
       const size = `the reply to ${call.method} would be ${bytes.length - 1} bytes long, more than ${limit}`;
       throw new VirtstatError('FRAME_TOO_LARGE', `${size}; ask for less at once`);
     }
-    this.#options.send(bytes, () => {
-      // One stream's replies are about as long as each other.
-      if (continues) this.#spare = buffer.memory;
-    });
+    this.#options.send(bytes, () => buffer.giveBack());
   }
 
   #break(error: VirtstatError): void {
