@@ -33,7 +33,7 @@ timeuot = "1s"                                  #! timeuot: no such key; did you
 timeout = 5                                     #! timeout: must be a duration in quotes
 discovery-interval = "2 s"                      #! discovery-interval: "2 s" is no duration
 runtime-dir = "run/virtstat"                    #! runtime-dir: "run/virtstat" is no absolute path
-faces = ["qmp", "http"]                         #! faces[1]: "http" is not one of "qmp", "libvirt", "varlink"
+faces = ["qmp", "smtp"]                         #! faces[1]: "smtp" is not one of "qmp", "libvirt", "varlink", "http"
 qmp.max-age = "2h"                              #! qmp.max-age: "2h" is out of bounds; it must be from 0s to 1h
 connect = [                                     #! connect[0]: nope:: no source is known
   "nope:", "local:", "local:", 5, "", "local"   #! connect[2]: local: is named twice
@@ -102,7 +102,7 @@ describe('virtstat serve --check', () => {
     const flags = ['--qmp.max-age', 'old', '--socket.mode', '7', '--access', '{ users = ["*"] }', '--access', '{'];
     const env = [
       'VIRTSTATD_LOG_LEVEL=loud',
-      'VIRTSTATD_FACES=qmp http',
+      'VIRTSTATD_FACES=qmp smtp',
       'VIRTSTATD_TIMEUOT=1s',
       'VIRTSTATD_TIMEOUT=0s',
     ];
@@ -111,7 +111,7 @@ describe('virtstat serve --check', () => {
       expect.stringMatching(/^--access: "\{" is no TOML value: /),
       expect.stringMatching(/^--qmp\.max-age: qmp\.max-age: "old" is no duration/),
       expect.stringMatching(/^--socket\.mode: socket\.mode: "7" is no mode/),
-      expect.stringMatching(/^VIRTSTATD_FACES: faces\[1\]: "http" is not one of/),
+      expect.stringMatching(/^VIRTSTATD_FACES: faces\[1\]: "smtp" is not one of/),
       expect.stringMatching(/^VIRTSTATD_LOG_LEVEL: log\.level: "loud" is not one of/),
       expect.stringMatching(/^VIRTSTATD_TIMEOUT: timeout: "0s" is out of bounds/),
       expect.stringMatching(/^VIRTSTATD_TIMEUOT: no such variable; did you mean VIRTSTATD_TIMEOUT\b/),
