@@ -13,7 +13,7 @@ import { installNpmPackages } from './steps/npm.js';
 import { nodeBinary, ROOT } from './steps/project.js';
 import { run, StepError, say } from './steps/run.js';
 
-const TESTS_LIMIT_MS = 1_020_000;
+const TESTS_LIMIT_MS = 1_500_000;
 
 try {
   await installNpmPackages();
