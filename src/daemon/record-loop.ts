@@ -1,5 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Recorder } from '../history/recorder.ts';
+import { pause } from '../host/pause.ts';
+import { nextTurnMs } from '../host/turn.ts';
 import type { Domain } from '../model/domain.ts';
 import type { VirtstatError } from '../model/errors.ts';
 import type { StatsFilter } from '../model/filter.ts';
@@ -49,10 +50,9 @@ export async function recordLoop(options: RecordLoopOptions): Promise<void> {
     } catch (error) {
       if (!signal.aborted) throw error;
     }
-    const lateMs = performance.now() - dueMs;
-    dueMs += everyMs * Math.max(1, Math.ceil(lateMs / everyMs));
+    dueMs = nextTurnMs(dueMs, everyMs);
     if (dueMs >= startMs + forMs) break;
-    await delay(Math.max(0, dueMs - performance.now()), undefined, { signal }).catch(() => {});
+    await pause(dueMs - performance.now(), signal);
   }
 }
 

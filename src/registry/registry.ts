@@ -1,5 +1,6 @@
 import { untilDeadline, whileWanted } from '../host/deadline.ts';
 import { pause } from '../host/pause.ts';
+import { nextTurnMs } from '../host/turn.ts';
 import { type Domain, isDomainNamed } from '../model/domain.ts';
 import { cancellation, VirtstatError } from '../model/errors.ts';
 import type { StatsFilter } from '../model/filter.ts';
@@ -248,8 +249,7 @@ export class Registry {
       });
       if (answers === undefined) break;
       yield answers;
-      const lateMs = performance.now() - dueMs;
-      dueMs += intervalMs * Math.max(1, Math.ceil(lateMs / intervalMs));
+      dueMs = nextTurnMs(dueMs, intervalMs);
       await pause(dueMs - performance.now(), signal);
     }
     if (!options.signal?.aborted) throw cancellation(signal, 'the next sweep');

@@ -1,4 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { pause } from '../../host/pause.ts';
+import { nextTurnMs } from '../../host/turn.ts';
 import type { SampleAnswer } from '../../registry/answer.ts';
 import type { ReadOptions } from '../../registry/registry.ts';
 import { type StatWord, selectStats } from '../../registry/selection.ts';
@@ -54,8 +55,7 @@ export async function* livePanels(
     const nameOf = domainNames(answers.map(({ domain }) => domain));
     yield { panels: panelsOf(series.series(nameOf), objects), answers, elapsedMs };
     if (elapsedMs >= durationMs) return;
-    do dueMs += intervalMs;
-    while (dueMs < performance.now());
-    await delay(dueMs - performance.now(), undefined, { signal }).catch(() => undefined);
+    dueMs = nextTurnMs(dueMs, intervalMs);
+    await pause(dueMs - performance.now(), signal);
   }
 }

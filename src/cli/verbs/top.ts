@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { nextTurnMs } from '../../host/turn.ts';
 import { VirtstatError } from '../../model/errors.ts';
 import { DEFAULT_INTERVAL_MS } from '../arguments.ts';
 import { EXIT, type ExitStatus } from '../exit.ts';
@@ -82,7 +83,7 @@ async function printFrames(
   let dueMs = performance.now();
   await run.look();
   for (let count = 0; count < iterations; count++) {
-    dueMs += intervalMs * Math.max(1, Math.ceil((performance.now() - dueMs) / intervalMs));
+    dueMs = nextTurnMs(dueMs, intervalMs);
     await delay(dueMs - performance.now(), undefined, { signal });
     await run.look();
     terminal.out(`${count === 0 ? '' : '\n'}${batchLines(run.state, run.screen).join('\n')}\n`);

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { nextTurnMs } from '../../host/turn.ts';
 import type { ProviderFilter, StatsFilter } from '../../model/filter.ts';
 import { MAX_TIMER_MS } from '../../model/limits.ts';
 import type { JsonObject, JsonText, JsonValue } from '../../protocol/json/json.ts';
@@ -103,8 +104,7 @@ async function* watch(reader: Reader, parameters: JsonObject, signal: AbortSigna
     const shared = { maxAgeMs: intervalMs / 2, patienceMs: intervalMs };
     const answers = await reader.query(filter, { ...wanted, signal, ...shared, takesPacked });
     yield { domains: encodeAnswers(changes?.reduce(answers) ?? answers) };
-    do dueMs += intervalMs;
-    while (dueMs < performance.now());
+    dueMs = nextTurnMs(dueMs, intervalMs);
     await sleep(dueMs - performance.now(), undefined, { signal });
   }
 }
