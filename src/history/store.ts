@@ -66,7 +66,10 @@ export class SegmentStore implements Disposable {
       }
       const directory = isSingle ? partsOf(path) : path;
       makeDirectory(directory);
-      lock = holdLock(`${directory}/${LOCK_NAME}`, `the recording ${path}`);
+      lock = holdLock(
+        `${directory}/${LOCK_NAME}`,
+        (holder) => `the recording ${path} belongs to process ${holder}; stop that first`,
+      );
       const store = new SegmentStore(path, engine, await engine.connect(), directory, lock);
       await store.#takeUp();
       return store;

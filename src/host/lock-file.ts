@@ -4,11 +4,12 @@ import { OwnedFd } from './owned-fd.ts';
 import { lockFile } from './syscalls.ts';
 
 /**
- * Makes a file where it is missing, and locks it until what is returned is closed or the process ends, however it ends.
- * `what` is what the lock stands for, as the subject of a sentence. Throws the system's error where the file cannot be made.
+ * Makes a file where it is missing, and locks it until what is returned is closed or the process ends, however it ends. It is not
+ * reached through a link, which somebody else may have put there. `heldBy` makes the message where a process holds it, which is
+ * given as its number, or as `unknown`. Throws the system's error where the file cannot be made.
  * @throws ADDRESS_IN_USE where another process has it locked
  */
-export function holdLock(path: string, what: string): Disposable {
+export function holdLock(path: string, heldBy: (holder: string) => string): Disposable {
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
   const lock = new OwnedFd(openSync(path, flags, 0o644));
   if (lockFile(lock.fd)) {
@@ -18,5 +19,5 @@ export function holdLock(path: string, what: string): Disposable {
   }
   const holder = readFileSync(lock.fd, 'utf8').trim();
   lock.close();
-  throw new VirtstatError('ADDRESS_IN_USE', `${what} belongs to process ${holder || 'unknown'}; stop that first`);
+  throw new VirtstatError('ADDRESS_IN_USE', heldBy(holder || 'unknown'));
 }

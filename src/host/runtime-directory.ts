@@ -1,17 +1,6 @@
-import {
-  chmodSync,
-  constants,
-  ftruncateSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  type Stats,
-  writeSync,
-} from 'node:fs';
+import { chmodSync, lstatSync, mkdirSync, type Stats } from 'node:fs';
 import { systemErrorCode, VirtstatError } from '../model/errors.ts';
-import { OwnedFd } from './owned-fd.ts';
-import { lockFile } from './syscalls.ts';
+import { holdLock } from './lock-file.ts';
 
 /** Name of the file in the directory that its owner keeps locked. */
 const LOCK_NAME = 'virtstatd.lock';
@@ -27,9 +16,9 @@ const WRITABLE_BY_OTHERS = 0o022;
  */
 export class RuntimeDirectory implements Disposable {
   readonly path: string;
-  readonly #lock: OwnedFd;
+  readonly #lock: Disposable;
 
-  private constructor(path: string, lock: OwnedFd) {
+  private constructor(path: string, lock: Disposable) {
     this.path = path;
     this.#lock = lock;
   }
@@ -42,20 +31,12 @@ export class RuntimeDirectory implements Disposable {
   static open(path: string): RuntimeDirectory {
     try {
       make(path);
-      // Not through a link, which somebody else may have put there.
-      const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
-      const lock = new OwnedFd(openSync(`${path}/${LOCK_NAME}`, flags, 0o644));
-      if (lockFile(lock.fd)) {
-        ftruncateSync(lock.fd);
-        writeSync(lock.fd, `${process.pid}\n`);
-        return new RuntimeDirectory(path, lock);
-      }
-      const holder = readFileSync(lock.fd, 'utf8').trim();
-      lock.close();
-      throw new VirtstatError(
-        'ADDRESS_IN_USE',
-        `another virtstatd (process ${holder || 'unknown'}) serves ${path}; stop it, or give this one another --runtime-dir`,
+      const lock = holdLock(
+        `${path}/${LOCK_NAME}`,
+        (holder) =>
+          `another virtstatd (process ${holder}) serves ${path}; stop it, or give this one another --runtime-dir`,
       );
+      return new RuntimeDirectory(path, lock);
     } catch (error) {
       throw directoryError(error, path);
     }
@@ -63,7 +44,7 @@ export class RuntimeDirectory implements Disposable {
 
   /** Lets others have it. The directory stays: another user may own its parent. */
   [Symbol.dispose](): void {
-    this.#lock.close();
+    this.#lock[Symbol.dispose]();
   }
 }
 
