@@ -8,7 +8,7 @@ import type { DomainAnswer, SampleAnswer, SchemaAnswer } from './answer.ts';
 import type { LastProviders } from './last-providers.ts';
 import type { LastSchemas } from './last-schemas.ts';
 import { orAfter } from './or-after.ts';
-import { PackedSample } from './packed-sample.ts';
+import { PackedSample, sampleOf } from './packed-sample.ts';
 import type { Patience } from './patience.ts';
 
 /** What a collection of samples works with. */
@@ -112,36 +112,17 @@ async function sampleProvider(
   ask: (request: StatsRequest) => Promise<readonly Reading[]>,
 ): Promise<readonly Sample[]> {
   const { target, paths } = filter;
+  const about = { domain: found.domain.name, provider: provider.name, target };
   const readings = await ask({ target, ...(names && { names }), ...(paths && { paths }) });
   return readings
     .filter((reading) => isPathSelected(paths, reading.path))
-    .map((reading) => sampleOf(found.domain.name, provider.name, target, reading, names))
+    .map((reading) =>
+      // Plain data, unless it came undecoded and nothing is to be chosen of it.
+      reading.packed !== undefined && names === undefined
+        ? new PackedSample(about, reading, reading.packed)
+        : sampleOf(about, reading, selectNames(reading.stats, names)),
+    )
     .filter((sample) => names === undefined || sample.stats.length > 0);
-}
-
-/** Plain data, unless it came undecoded and nothing is to be chosen of it. */
-function sampleOf(
-  domain: string,
-  provider: string,
-  target: string,
-  reading: Reading,
-  names?: readonly string[],
-): Sample {
-  if (reading.packed !== undefined && names === undefined) {
-    return new PackedSample({ domain, provider, target }, reading, reading.packed);
-  }
-  const { path, device, via, collectedAtNs, stale, stats } = reading;
-  return {
-    domain,
-    provider,
-    target,
-    ...(path !== undefined && { path }),
-    ...(device !== undefined && { device }),
-    via,
-    collectedAtNs,
-    ...(stale && { stale }),
-    stats: selectNames(stats, names),
-  };
 }
 
 async function gather<A, T>(

@@ -36,10 +36,12 @@ export class PackedSample implements Sample {
   }
 }
 
-/** The sample as plain data: what a reader copies, prints or sends on is whole. */
-export function plainSample(sample: Sample): Sample {
-  if (!(sample instanceof PackedSample)) return sample;
-  const { domain, provider, target, path, device, via, collectedAtNs, stale, stats } = sample;
+/** A reading as plain data, with these of its values. */
+export function sampleOf(
+  { domain, provider, target }: Pick<Sample, 'domain' | 'provider' | 'target'>,
+  { path, device, via, collectedAtNs, stale }: Reading,
+  stats: readonly StatEntry[],
+): Sample {
   return {
     domain,
     provider,
@@ -51,6 +53,11 @@ export function plainSample(sample: Sample): Sample {
     ...(stale && { stale }),
     stats,
   };
+}
+
+/** The sample as plain data: what a reader copies, prints or sends on is whole. */
+export function plainSample(sample: Sample): Sample {
+  return sample instanceof PackedSample ? sampleOf(sample, sample, sample.stats) : sample;
 }
 
 const plainOf = new WeakMap<SampleAnswer, SampleAnswer>();
