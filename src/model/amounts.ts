@@ -15,7 +15,8 @@ export function parseDuration(text: string): number | undefined {
   return number === '' ? undefined : Math.round(Number(number) * DURATION_UNITS_MS[unit]!);
 }
 
-const SIZE_UNITS_BYTES: Readonly<Record<string, number>> = {
+/** Units of sizes, in bytes. */
+export const SIZE_UNITS_BYTES: Readonly<Record<string, number>> = {
   B: 1,
   kB: 1e3,
   MB: 1e6,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { HostPort } from '../../host/tls-listener.ts';
-import { DURATION_UNITS_MS, parseDuration, parseSize } from '../../model/amounts.ts';
+import { DURATION_UNITS_MS, parseDuration, parseSize, SIZE_UNITS_BYTES } from '../../model/amounts.ts';
 
 /**
  * The forms that values of the configuration have, each with its bounds and with a sentence that says what is right. The
@@ -67,18 +67,16 @@ export function yesOrNo(): z.ZodType<boolean> {
   }) as z.ZodType<boolean>;
 }
 
-const UNITS_BYTES: Readonly<Record<string, number>> = { KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 };
-
 /** A size with its unit, in bytes: `64MiB`. */
 export function byteSize(minBytes: number, maxBytes: number): z.ZodType<number> {
   const textOf = (bytes: number): string => {
-    const unit = ['TiB', 'GiB', 'MiB'].find((name) => bytes % (UNITS_BYTES[name] ?? 1) === 0) ?? 'KiB';
-    return `${bytes / (UNITS_BYTES[unit] ?? 1)}${unit}`;
+    const unit = ['TiB', 'GiB', 'MiB'].find((name) => bytes % (SIZE_UNITS_BYTES[name] ?? 1) === 0) ?? 'KiB';
+    return `${bytes / (SIZE_UNITS_BYTES[unit] ?? 1)}${unit}`;
   };
   const right = `a size from ${textOf(minBytes)} to ${textOf(maxBytes)}, in quotes, like "64MiB"`;
   return z.string({ error: `must be ${right}` }).transform((text, context) => {
     const [, number = '', unit = ''] = /^(\d{1,9})(KiB|MiB|GiB|TiB)$/.exec(text) ?? [];
-    const bytes = number === '' ? Number.NaN : Number(number) * (UNITS_BYTES[unit] ?? 1);
+    const bytes = number === '' ? Number.NaN : Number(number) * (SIZE_UNITS_BYTES[unit] ?? 1);
     if (bytes >= minBytes && bytes <= maxBytes) return bytes;
     context.issues.push({ code: 'custom', input: text, message: `${shown(text)} is not right; it must be ${right}` });
     return z.NEVER;
