@@ -2,10 +2,8 @@ import { writeOutputFile } from '../../host/output-file.ts';
 import type { FrameSize } from '../live/frames.tsx';
 import type { Paint, Terminal } from '../terminal.ts';
 import { heatPanelText } from './heat-text.ts';
-import { panelsHtml } from './html.ts';
 import { linePanelText } from './line-text.ts';
 import type { Panel } from './panel.ts';
-import { panelsSvg } from './svg.ts';
 
 /** Where the pictures go; the terminal, where neither file is named. */
 export interface Outlet {
@@ -26,9 +24,15 @@ const MAX_ROWS = 16;
 const AROUND_ROWS = 4;
 
 /** Gives the pictures out. @throws PATH_NOT_FOUND, ACCESS_DENIED, OUTPUT_FAILED */
-export function giveOut(panels: readonly Panel[], title: string, { svg, html }: Outlet, terminal: Terminal): void {
-  if (svg !== undefined) writeOutputFile(svg, panelsSvg(panels));
-  if (html !== undefined) writeOutputFile(html, panelsHtml(panels, title));
+export async function giveOut(
+  panels: readonly Panel[],
+  title: string,
+  { svg, html }: Outlet,
+  terminal: Terminal,
+): Promise<void> {
+  // A library of charts is behind it, which a picture on the terminal need not wait for.
+  if (svg !== undefined) writeOutputFile(svg, (await import('./svg.ts')).panelsSvg(panels));
+  if (html !== undefined) writeOutputFile(html, (await import('./html.ts')).panelsHtml(panels, title));
   if (svg === undefined && html === undefined) {
     const size = terminal.size ?? UNSEEN;
     // What is printed once may be scrolled through: each picture is as high as looks good.

@@ -18,15 +18,14 @@ export type Objects = 'each' | 'sum';
  */
 export function panelsOf(series: readonly PlotSeries[], objects?: Objects): readonly Panel[] {
   const chosen = objects ?? (new Set(series.map(({ domain }) => domain)).size > 1 ? 'sum' : 'each');
-  return groupBy(series, ({ provider, target, stat }) => JSON.stringify([provider, target, stat.name])).flatMap(
-    (ofStat): readonly Panel[] => {
-      const stat = ofStat[0]?.stat;
-      if (stat === undefined) return [];
-      if (isHistogram(stat)) return heatPanels(ofStat, stat, chosen);
-      if (ofStat.some(({ points }) => points.some(({ value }) => typeof value === 'object'))) return [];
-      return [linePanel(ofStat, stat, chosen)];
-    },
-  );
+  const byStat = Map.groupBy(series, ({ provider, target, stat }) => JSON.stringify([provider, target, stat.name]));
+  return [...byStat.values()].flatMap((ofStat): readonly Panel[] => {
+    const stat = ofStat[0]?.stat;
+    if (stat === undefined) return [];
+    if (isHistogram(stat)) return heatPanels(ofStat, stat, chosen);
+    if (ofStat.some(({ points }) => points.some(({ value }) => typeof value === 'object'))) return [];
+    return [linePanel(ofStat, stat, chosen)];
+  });
 }
 
 function linePanel(series: readonly PlotSeries[], stat: StatDescriptor, objects: Objects): LinePanel {
@@ -34,7 +33,7 @@ function linePanel(series: readonly PlotSeries[], stat: StatDescriptor, objects:
   // What does not grow means something for one object only: three balloons are no balloon.
   const isSummed = objects === 'sum' && isRate;
   const lines = isSummed
-    ? groupBy(series, ({ domain }) => domain).map((ofDomain) => summedLine(ofDomain))
+    ? byDomain(series).map((ofDomain) => summedLine(ofDomain))
     : series.map((one) => ({ label: labelOf(one), points: linePoints(one) }));
   return {
     kind: 'lines',
@@ -71,7 +70,7 @@ export function linePoints({ stat, points }: PlotSeries): readonly ChartPoint[] 
 }
 
 function heatPanels(series: readonly PlotSeries[], stat: StatDescriptor, objects: Objects): readonly HeatPanel[] {
-  const groups = objects === 'each' ? series.map((one) => [one]) : groupBy(series, ({ domain }) => domain);
+  const groups = objects === 'each' ? series.map((one) => [one]) : byDomain(series);
   return groups.map((group) => heatPanel(group, stat));
 }
 
@@ -111,6 +110,10 @@ function gapOf(timesMs: readonly number[]): number {
   return median === undefined ? Number.POSITIVE_INFINITY : median * GAP_INTERVALS;
 }
 
+function byDomain(series: readonly PlotSeries[]): readonly (readonly PlotSeries[])[] {
+  return [...Map.groupBy(series, ({ domain }) => domain).values()];
+}
+
 function titleOf(series: readonly PlotSeries[], what: string): string {
   const [{ provider, target, stat }] = series as [PlotSeries, ...PlotSeries[]];
   return `${provider} ${target} ${stat.name}${what}`;
@@ -127,15 +130,4 @@ function sizeOf(value: unknown): number {
 /** To the microsecond: a `number` has no more digits. */
 function msOf(atNs: bigint): number {
   return Number(atNs / 1000n) / 1000;
-}
-
-function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): readonly (readonly T[])[] {
-  const groups = new Map<string, T[]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [item]);
-    else group.push(item);
-  }
-  return [...groups.values()];
 }

@@ -78,10 +78,15 @@ async function plotServer(base: URL, queries: readonly string[], options: PlotVe
   return finish(panels, base.host, options, terminal);
 }
 
-function finish(panels: readonly Panel[], from: string, options: PlotVerbOptions, terminal: Terminal): ExitStatus {
+async function finish(
+  panels: readonly Panel[],
+  from: string,
+  options: PlotVerbOptions,
+  terminal: Terminal,
+): Promise<ExitStatus> {
   const isEmpty = panels.every((panel) => (panel.kind === 'lines' ? panel.lines : panel.columns).length === 0);
   if (isEmpty) throw new VirtstatError('NOTHING_MATCHED', `${from} has no values of ${options.stats.join(', ')}`);
-  giveOut(panels, `${options.stats.join(', ')}: ${from}`, options, terminal);
+  await giveOut(panels, `${options.stats.join(', ')}: ${from}`, options, terminal);
   return EXIT.done;
 }
 
@@ -144,7 +149,7 @@ async function collect(
     line.show(`collecting: ${seconds(elapsedMs)} of ${seconds(options.durationMs)}; Ctrl-C shows what there is`);
   }
   line.clear();
-  giveOut(panels, options.words.join(', '), options, terminal);
+  await giveOut(panels, options.words.join(', '), options, terminal);
   return status;
 }
 
