@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MAX_STALL_MS, MAX_UNREAD_BYTES } from '../src/face/qmp/client.ts';
+import { MAX_STALL_MS, MAX_UNREAD_BYTES } from '../src/face/unread-room.ts';
 import { startQemu, whyNoVm } from '../test/lab/qemu.ts';
 import { DaemonProcess } from './daemon.ts';
 import { rssBytesOf } from './process-cost.ts';

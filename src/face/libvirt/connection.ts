@@ -2,12 +2,7 @@ import type { ServedConnection } from '../../host/served-connection.ts';
 import { VirtstatError } from '../../model/errors.ts';
 import { LibvirtServer, type LibvirtService } from '../../protocol/libvirt/server.ts';
 import { LONG_CHUNK_BYTES, readOnAfterOthers } from '../turns.ts';
-
-/** Unread output from which on nothing more is made for a client, in bytes. */
-export const MAX_UNREAD_BYTES: number = 256 * 1024;
-
-/** How long that may last until the client is dropped, in milliseconds. */
-export const MAX_STALL_MS = 30_000;
+import { UnreadRoom } from '../unread-room.ts';
 
 /** Calls of one client that are answered in one go; then others have their turn. */
 const CALLS_IN_A_TURN = 50;
@@ -15,7 +10,7 @@ const CALLS_IN_A_TURN = 50;
 /** What a {@link LibvirtClient} needs from outside. */
 export interface LibvirtClientOptions {
   readonly service: LibvirtService;
-  /** {@link MAX_STALL_MS} if absent. */
+  /** See {@link UnreadRoom}. */
   readonly maxStallMs?: number;
   /** From one ping to the next, in milliseconds; libvirt's own if absent. */
   readonly pingIntervalMs?: number;
@@ -33,8 +28,7 @@ export class LibvirtClient {
   readonly #connection: ServedConnection<unknown>;
   readonly #options: LibvirtClientOptions;
   readonly #session: LibvirtServer;
-  #room: PromiseWithResolvers<void> | undefined;
-  #stall: NodeJS.Timeout | undefined;
+  readonly #room: UnreadRoom;
   #isHalfClosed = false;
   #answered = 0;
   #othersTurn: Promise<void> | undefined;
@@ -42,12 +36,17 @@ export class LibvirtClient {
   constructor(connection: ServedConnection<unknown>, options: LibvirtClientOptions) {
     this.#connection = connection;
     this.#options = options;
+    this.#room = new UnreadRoom(connection, {
+      maxStallMs: options.maxStallMs,
+      who: 'it',
+      drop: (reason) => this.#drop(reason),
+    });
     this.#session = new LibvirtServer({
       service: options.service,
       send: (bytes) => connection.write(bytes),
       drained: async () => {
         await this.#turnOfOthers();
-        await this.#hasRoom();
+        await this.#room.wait();
       },
       onFull: () => connection.pause(),
       onHungry: () => connection.resume(),
@@ -59,7 +58,7 @@ export class LibvirtClient {
     });
     connection.listen({
       onData: (chunk) => this.#receive(chunk),
-      onDrained: () => this.#makeRoom(),
+      onDrained: () => this.#room.open(),
       onHalfClosed: () => {
         this.#isHalfClosed = true;
         this.#finishIfDone();
@@ -86,25 +85,6 @@ export class LibvirtClient {
     await this.#othersTurn;
   }
 
-  async #hasRoom(): Promise<void> {
-    if (this.#connection.unsentBytes <= MAX_UNREAD_BYTES) return;
-    if (this.#room === undefined) {
-      const limitMs = this.#options.maxStallMs ?? MAX_STALL_MS;
-      this.#room = Promise.withResolvers();
-      this.#stall = setTimeout(() => {
-        const unread = `${this.#connection.unsentBytes} bytes wait to be sent`;
-        this.#drop(new VirtstatError('QUEUE_FULL', `it did not read for ${limitMs} ms: ${unread}`));
-      }, limitMs).unref();
-    }
-    await this.#room.promise;
-  }
-
-  #makeRoom(): void {
-    clearTimeout(this.#stall);
-    this.#room?.resolve();
-    this.#room = undefined;
-  }
-
   /** A client that sends nothing more still gets what it asked for. */
   #finishIfDone(): void {
     if (this.#isHalfClosed && !this.#session.isAnswering) this.#connection.finish();
@@ -118,6 +98,6 @@ export class LibvirtClient {
 
   #end(reason: VirtstatError): void {
     this.#session.end(reason);
-    this.#makeRoom();
+    this.#room.open();
   }
 }

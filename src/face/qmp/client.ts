@@ -1,12 +1,7 @@
 import type { ServedConnection } from '../../host/served-connection.ts';
 import { type QmpBackend, QmpServerSession } from '../../protocol/qmp/server/session.ts';
 import { LONG_CHUNK_BYTES, readOnAfterOthers } from '../turns.ts';
-
-/** Unread output from which on no further request of the client is answered, in bytes. */
-export const MAX_UNREAD_BYTES: number = 256 * 1024;
-
-/** How long that may last until the client is dropped, in milliseconds. */
-export const MAX_STALL_MS = 30_000;
+import { MAX_STALL_MS, MAX_UNREAD_BYTES } from '../unread-room.ts';
 
 /**
  * Longest request of a client, in bytes of its tokens. QEMU takes 64 MiB; a request for statistics has a few hundred bytes,

@@ -3,12 +3,7 @@ import { VirtstatError } from '../../model/errors.ts';
 import { VarlinkServer } from '../../protocol/varlink/server.ts';
 import type { VarlinkService } from '../../protocol/varlink/service.ts';
 import { LONG_CHUNK_BYTES, readOnAfterOthers } from '../turns.ts';
-
-/** Unread output from which on nothing more is made for a client, in bytes. */
-export const MAX_UNREAD_BYTES: number = 256 * 1024;
-
-/** How long that may last until the client is dropped, in milliseconds. */
-export const MAX_STALL_MS = 30_000;
+import { UnreadRoom } from '../unread-room.ts';
 
 /**
  * Longest call of a client, and most bytes of calls that wait while one is answered: a call has a few hundred bytes, and a
@@ -31,7 +26,7 @@ export interface VarlinkConnectionOptions {
   readonly isKnown: () => boolean;
   /** How long that may not be known, in milliseconds. */
   readonly authenticationLimitMs: number;
-  /** {@link MAX_STALL_MS} if absent. */
+  /** See {@link UnreadRoom}. */
   readonly maxStallMs?: number;
   /** Hears that the client was dropped, and why. */
   readonly onDropped: (reason: VirtstatError) => void;
@@ -42,7 +37,7 @@ export class VarlinkConnection {
   readonly #connection: ServedConnection<unknown>;
   readonly #options: VarlinkConnectionOptions;
   readonly #session: VarlinkServer;
-  #room: PromiseWithResolvers<void> | undefined;
+  readonly #room: UnreadRoom;
   #isHalfClosed = false;
   #unknownBytes = 0;
   #unknownTimer: NodeJS.Timeout | undefined;
@@ -50,18 +45,23 @@ export class VarlinkConnection {
   constructor(connection: ServedConnection<unknown>, options: VarlinkConnectionOptions) {
     this.#connection = connection;
     this.#options = options;
+    this.#room = new UnreadRoom(connection, {
+      maxStallMs: options.maxStallMs,
+      who: 'a client',
+      drop: (reason) => this.#drop(reason),
+    });
     this.#session = new VarlinkServer({
       service: options.service,
       maxCallBytes: MAX_CALL_BYTES,
       maxWaitingBytes: MAX_WAITING_BYTES,
       send: (bytes, onSent) => connection.write(bytes, onSent),
-      drained: () => this.#hasRoom(),
+      drained: () => this.#room.wait(),
       onIdle: () => this.#finishIfDone(),
       close: (reason) => this.#drop(reason),
     });
     connection.listen({
       onData: (chunk) => this.#receive(chunk),
-      onDrained: () => this.#room?.resolve(),
+      onDrained: () => this.#room.open(),
       onHalfClosed: () => {
         this.#isHalfClosed = true;
         this.#finishIfDone();
@@ -92,19 +92,6 @@ export class VarlinkConnection {
     if (chunk.length >= LONG_CHUNK_BYTES) readOnAfterOthers(this.#connection, () => true);
   }
 
-  async #hasRoom(): Promise<void> {
-    if (this.#connection.unsentBytes <= MAX_UNREAD_BYTES) return;
-    this.#room = Promise.withResolvers();
-    const limitMs = this.#options.maxStallMs ?? MAX_STALL_MS;
-    const timer = setTimeout(() => {
-      const unread = `${this.#connection.unsentBytes} bytes wait to be sent`;
-      this.#drop(new VirtstatError('QUEUE_FULL', `a client did not read for ${limitMs} ms: ${unread}`));
-    }, limitMs).unref();
-    await this.#room.promise;
-    clearTimeout(timer);
-    this.#room = undefined;
-  }
-
   /** A client that sends nothing more still gets what it asked for. */
   #finishIfDone(): void {
     if (this.#isHalfClosed && !this.#session.isAnswering) this.#connection.finish();
@@ -119,7 +106,7 @@ export class VarlinkConnection {
   #end(reason: VirtstatError): void {
     clearTimeout(this.#unknownTimer);
     this.#session.end(reason);
-    this.#room?.resolve();
+    this.#room.open();
   }
 }
 
