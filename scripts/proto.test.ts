@@ -11,7 +11,7 @@ it('has written the code of protobuf messages that is there', () => {
   try {
     execFileSync(process.execPath, [join(ROOT, 'scripts/proto.js'), folder], { cwd: ROOT, stdio: 'pipe' });
     const made = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
-    expect(made.sort()).toEqual(['otlp/metrics_pb.ts', 'remote-write/remote_pb.ts']);
+    expect(made.sort()).toEqual(['otlp/common_pb.ts', 'otlp/metrics_pb.ts', 'remote-write/remote_pb.ts']);
     for (const name of made) {
       expect(readFileSync(join(ROOT, 'src/protocol', name), 'utf8'), `${name}: run npm run proto`).toBe(
         readFileSync(join(folder, name), 'utf8'),

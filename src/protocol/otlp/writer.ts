@@ -4,13 +4,12 @@ import { boundariesOf, totalCount } from '../../model/histogram.ts';
 import type { Sample, StatEntry } from '../../model/sample.ts';
 import { isHistogram, type StatDescriptor } from '../../model/stat.ts';
 import { U64_MAX } from '../../model/u64.ts';
+import { type KeyValue, KeyValueSchema } from './common_pb.ts';
 import { explicitBounds, exponentialBuckets, type HistogramForm } from './histograms.ts';
 import {
   AggregationTemporality,
   ExponentialHistogramDataPointSchema,
   HistogramDataPointSchema,
-  type KeyValue,
-  KeyValueSchema,
   MetricSchema,
   NumberDataPointSchema,
   ResourceMetricsSchema,
