@@ -1,5 +1,5 @@
 import type { TlsOffer } from '../face/face.ts';
-import type { HostPort } from '../host/tls-listener.ts';
+import type { HostPort } from '../host/tcp-listening.ts';
 import { readTlsMaterial, type TlsMaterial, type TlsServerFiles } from '../host/tls-material.ts';
 import { VirtstatError } from '../model/errors.ts';
 

@@ -1,6 +1,6 @@
 import type { ConnectionLimits } from '../host/connection-pool.ts';
 import type { HttpTls } from '../host/http-listener.ts';
-import type { HostPort } from '../host/tls-listener.ts';
+import type { HostPort } from '../host/tcp-listening.ts';
 import type { TlsMaterial } from '../host/tls-material.ts';
 import type { Domain } from '../model/domain.ts';
 import type { StatsFilter } from '../model/filter.ts';

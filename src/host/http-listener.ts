@@ -3,19 +3,11 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { getRequestListener } from '@hono/node-server';
-import { requireListening } from './activation.ts';
 import { type ConnectionLimits, ConnectionPool } from './connection-pool.ts';
 import { startListening, stopListening } from './listening.ts';
 import { isLoopback, loopbackUid } from './loopback-peer.ts';
-import {
-  type ClientCertificate,
-  contextOf,
-  HANDSHAKE_TIMEOUT_MS,
-  type HostPort,
-  listenError,
-  networkOf,
-  peerOf,
-} from './tls-listener.ts';
+import { type HostPort, networkOf, openAt } from './tcp-listening.ts';
+import { type ClientCertificate, contextOf, HANDSHAKE_TIMEOUT_MS, peerOf } from './tls-listener.ts';
 import type { TlsMaterial } from './tls-material.ts';
 
 /** Largest head of a request, in bytes. */
@@ -68,16 +60,7 @@ export interface HttpListenOptions extends ConnectionLimits {
 
 /** Listens for HTTP. @throws ADDRESS_IN_USE, ACCESS_DENIED, CONNECT_FAILED; USAGE for a descriptor that is no listening TCP socket */
 export async function listenHttp(options: HttpListenOptions): Promise<HttpListener> {
-  const { at } = options;
-  const listener = new HttpListener(options);
-  try {
-    if ('fd' in at) requireListening(at.fd, 'tcp');
-    await listener.open();
-    return listener;
-  } catch (error) {
-    await listener.close();
-    throw listenError(error, 'fd' in at ? `descriptor ${at.fd}` : `${at.host}:${at.port}`);
-  }
+  return openAt(new HttpListener(options), options.at);
 }
 
 /** A listening TCP socket that speaks HTTP/1.1, behind TLS or not. Every wait and every size of a client's has a bound. */

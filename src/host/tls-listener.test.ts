@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import { type IssuedCertificate, TestAuthority, whyNoCertificates } from '../testing/certificates.ts';
-import { listenTls, networkOf, type TlsListener, type TlsListenOptions, type TlsPeer } from './tls-listener.ts';
+import { networkOf } from './tcp-listening.ts';
+import { listenTls, type TlsListener, type TlsListenOptions, type TlsPeer } from './tls-listener.ts';
 import { readTlsMaterial, type TlsMaterial, type TlsServerFiles } from './tls-material.ts';
 
 const reason = whyNoCertificates();

@@ -1,11 +1,10 @@
 import { constants, createHash } from 'node:crypto';
-import { type AddressInfo, isIPv6, type Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type SecureContextOptions, type Server, type TLSSocket } from 'node:tls';
-import { systemErrorCode, VirtstatError } from '../model/errors.ts';
-import { requireListening } from './activation.ts';
 import { type ConnectionLimits, ConnectionPool } from './connection-pool.ts';
 import { startListening, stopListening } from './listening.ts';
 import { ServedConnection } from './served-connection.ts';
+import { type HostPort, networkOf, openAt } from './tcp-listening.ts';
 import type { TlsMaterial } from './tls-material.ts';
 
 /** How long a client may take for the TLS handshake, in milliseconds. */
@@ -13,13 +12,6 @@ export const HANDSHAKE_TIMEOUT_MS = 10_000;
 
 /** Idle time from which on the system asks whether a client is still there, in milliseconds. */
 const KEEP_ALIVE_MS = 60_000;
-
-/** A host and a port to listen at. */
-export interface HostPort {
-  /** A name or an address; of IPv6 without brackets. */
-  readonly host: string;
-  readonly port: number;
-}
 
 /** The certificate of a client, signed by one of the authorities in {@link TlsMaterial}. */
 export interface ClientCertificate {
@@ -54,16 +46,7 @@ export interface TlsListenOptions extends ConnectionLimits {
 
 /** Listens for TLS. @throws ADDRESS_IN_USE, ACCESS_DENIED, CONNECT_FAILED; USAGE for a descriptor that is no listening TCP socket */
 export async function listenTls(options: TlsListenOptions): Promise<TlsListener> {
-  const { at } = options;
-  const listener = new TlsListener(options);
-  try {
-    if ('fd' in at) requireListening(at.fd, 'tcp');
-    await listener.open();
-    return listener;
-  } catch (error) {
-    await listener.close();
-    throw listenError(error, 'fd' in at ? `descriptor ${at.fd}` : `${at.host}:${at.port}`);
-  }
+  return openAt(new TlsListener(options), options.at);
 }
 
 /**
@@ -189,34 +172,4 @@ export function peerOf(socket: TLSSocket, { clientCa }: TlsMaterial): TlsPeer {
 
 function keyOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
-}
-
-/** What belongs to one client: its address, or of IPv6 the network of 64 bits that every host has for itself. */
-export function networkOf(address: string): string {
-  const [, mapped] = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address) ?? [];
-  if (mapped !== undefined) return mapped;
-  const [plain = ''] = address.split('%', 1);
-  if (!isIPv6(plain)) return address;
-  const [head = '', tail] = plain.split('::', 2);
-  const [before, after] = [head, tail ?? ''].map((part) => (part === '' ? [] : part.split(':')));
-  const missing = tail === undefined ? 0 : 8 - (before?.length ?? 0) - (after?.length ?? 0);
-  const groups = [...(before ?? []), ...new Array<string>(Math.max(0, missing)).fill('0'), ...(after ?? [])];
-  return `${groups
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(':')}::/64`;
-}
-
-/** What went wrong where nobody could listen, in words. */
-export function listenError(error: unknown, where: string): VirtstatError {
-  const cause = { cause: error };
-  const code = systemErrorCode(error);
-  if (code === 'EADDRINUSE') {
-    return new VirtstatError('ADDRESS_IN_USE', `somebody else listens at ${where} already; choose another port`, cause);
-  }
-  if (code === 'EACCES') {
-    const hint = 'take one from 1024 on, or give the daemon CAP_NET_BIND_SERVICE';
-    return new VirtstatError('ACCESS_DENIED', `the port of ${where} may not be listened at; ${hint}`, cause);
-  }
-  return VirtstatError.from(error, 'CONNECT_FAILED', `listening at ${where} failed`);
 }

@@ -1,4 +1,4 @@
-import type { HostPort } from '../../host/tls-listener.ts';
+import type { HostPort } from '../../host/tcp-listening.ts';
 import type { TlsServerFiles } from '../../host/tls-material.ts';
 import type { PushConfig } from './push-config.ts';
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { HostPort } from '../../host/tls-listener.ts';
+import type { HostPort } from '../../host/tcp-listening.ts';
 import { DURATION_UNITS_MS, parseDuration, parseSize, SIZE_UNITS_BYTES } from '../../model/amounts.ts';
 
 /**

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { HostPort } from '../../host/tls-listener.ts';
+import type { HostPort } from '../../host/tcp-listening.ts';
 import { type Accounts, type Config, DEFAULT_WEB_ADDRESS, FACE_NAMES, LOG_LEVELS, PROFILE_NAMES } from './config.ts';
 import { absolutePath, count, duration, fileMode, hostPort, listOf, oneOf, size, word, yesOrNo } from './forms.ts';
 import { otlpTables, pushConfigs, remoteWriteTables } from './push-config.ts';

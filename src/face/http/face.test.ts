@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { hashSync } from 'bcryptjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MAX_HEAD_BYTES } from '../../host/http-listener.ts';
-import type { HostPort } from '../../host/tls-listener.ts';
+import type { HostPort } from '../../host/tcp-listening.ts';
 import { readTlsMaterial, type TlsMaterial } from '../../host/tls-material.ts';
 import { TestAuthority, whyNoCertificates } from '../../testing/certificates.ts';
 import type { Caller, FaceContext, LogFacts, Reader, WebSecurity } from '../face.ts';

@@ -1,5 +1,5 @@
 import { type HttpListener, type HttpPeer, listenHttp } from '../../host/http-listener.ts';
-import type { HostPort } from '../../host/tls-listener.ts';
+import type { HostPort } from '../../host/tcp-listening.ts';
 import type { MetricsView } from '../../metrics/view.ts';
 import { VirtstatError } from '../../model/errors.ts';
 import { BurstLog } from '../burst-log.ts';
