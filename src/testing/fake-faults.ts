@@ -35,6 +35,9 @@ export const ENDLESS_LINE_BYTES: number = 100 * 2 ** 20;
 /** How deep the brackets of fault `deep-nesting` go. */
 export const DEEP_NESTING = 10_000;
 
+/** Connections on which a line without an end has begun. */
+const flooded = new WeakSet<Socket>();
+
 /** What a fault acts on. */
 export interface FaultyPeer {
   readonly send: (bytes: string | Uint8Array) => void;
@@ -55,6 +58,9 @@ export function misbehave(fault: FakeFault, reply: JsonObject, peer: FaultyPeer)
     peer.send(line.slice(0, line.length / 2));
     void peer.sent().then(() => peer.socket.end());
   } else if (fault === 'endless-line') {
+    // A line that does not end leaves no room for another: who asks many questions at once gets no more than who asks one.
+    if (flooded.has(peer.socket)) return;
+    flooded.add(peer.socket);
     const piece = new Uint8Array(2 ** 20).fill(0x61);
     peer.send('{"return": "');
     for (let sent = 0; sent < ENDLESS_LINE_BYTES; sent += piece.length) peer.send(piece);
