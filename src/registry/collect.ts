@@ -42,6 +42,8 @@ export async function collectSamples(
   const own = lastProviders.get(
     id,
     patient('', (signal) => found.providers({ signal })),
+    // Whoever waited for what it measures need not wait for who measures it.
+    patience.isAnyLate(`${key} `),
   );
   const asked = [...(await whileWanted(own, options.signal, what)), ...everywhere]
     .filter((provider) => provider.targets.includes(filter.target))

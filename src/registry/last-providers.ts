@@ -14,10 +14,15 @@ export class LastProviders {
   readonly #byDomain = new Map<string, readonly Provider[]>();
 
   /**
-   * Those of the domain with this id as `asked` gives them or, where that takes long and it is known who they were, those.
+   * Those of the domain with this id as `asked` gives them or, where that takes long and it is known who they were, those: a domain
+   * that `isLate` is not waited for.
    * @throws what `asked` raises; not what is found out by waiting where it is known who they were
    */
-  async get(domainId: string, asked: Promise<readonly Provider[]>): Promise<readonly Provider[]> {
+  async get(
+    domainId: string,
+    asked: Promise<readonly Provider[]>,
+    isLate: boolean = false,
+  ): Promise<readonly Provider[]> {
     const told = asked.then((providers) => {
       this.#byDomain.set(domainId, providers);
       return providers;
@@ -28,7 +33,7 @@ export class LastProviders {
       if (VirtstatError.is(error) && isFoundByWaiting(error)) return last;
       throw error;
     });
-    return orAfter(KNOWN_PATIENCE_MS, answer, () => last);
+    return orAfter(isLate ? 0 : KNOWN_PATIENCE_MS, answer, () => last);
   }
 
   /** Forgets every domain that is not among `domainIds`. */

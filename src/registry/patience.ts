@@ -46,6 +46,12 @@ export class Patience {
     });
   }
 
+  /** Whether anybody was late whose key begins like that. */
+  isAnyLate(keyStart: string): boolean {
+    for (const key of this.#late.keys()) if (key.startsWith(keyStart)) return true;
+    return false;
+  }
+
   /** Forgets who was late, and who is still being asked. */
   forget(): void {
     this.#late.clear();
