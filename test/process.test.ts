@@ -225,8 +225,9 @@ it('a VM that executes itself anew is the same one, with other threads', async (
   const before = await sample();
   child.stdin?.end('\n');
   await expect.poll(() => read(`/proc/${child.pid}/comm`)).toBe('sleep\n');
+  // The kernel adds to the time of a running thread when it stops or at a tick: right after the name there may be neither.
+  await expect.poll(async () => (await sample())['cpu_time']).toBeGreaterThan(before['cpu_time'] ?? 0n);
   const after = await sample();
-  expect(after['cpu_time']).toBeGreaterThan(before['cpu_time'] ?? 0n);
   expect(after['minor_faults']).toBeGreaterThan(before['minor_faults'] ?? 0n);
   expect(after['threads']).toBe(1n);
 });

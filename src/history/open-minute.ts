@@ -19,27 +19,33 @@ const CHUNK_ROWS = 2048;
 /** Texts of an object, in the order of their columns in the table of objects. */
 const OBJECT_TEXTS = OBJECT_COLUMNS.filter((column) => column !== 'time');
 
+/** The table that says what the objects are. */
+const OBJECTS = 'objects';
+
 /**
  * The samples of the minute that is being recorded, in tables in memory: one for each provider and target, with a column for
- * each stat, and one that says what the objects are. Calls must not overlap.
+ * each stat, and one that says what the objects are. Calls must not overlap; the tables belong to a connection of its own,
+ * because a minute is written while the next one is filled, and DuckDB ends a query when its connection begins another one.
  */
-export class OpenMinute {
+export class OpenMinute implements Disposable {
   readonly #engine: Engine;
   readonly #connection: DuckDBConnection;
   readonly #names: ColumnNames;
-  /** Begins the names of its tables. */
-  readonly #prefix: string;
   readonly #groups = new Map<string, Group>();
   readonly #objects = new Map<string, number>();
   readonly #newObjects: (readonly (string | null)[])[] = [];
   #rowCount = 0;
   #valueCount = 0;
 
-  constructor(engine: Engine, connection: DuckDBConnection, names: ColumnNames, ordinal: number) {
+  private constructor(engine: Engine, connection: DuckDBConnection, names: ColumnNames) {
     this.#engine = engine;
     this.#connection = connection;
     this.#names = names;
-    this.#prefix = `m${ordinal}`;
+  }
+
+  /** Throws DuckDB's error. */
+  static async open(engine: Engine, names: ColumnNames): Promise<OpenMinute> {
+    return new OpenMinute(engine, await engine.connect(), names);
   }
 
   get rowCount(): number {
@@ -61,7 +67,7 @@ export class OpenMinute {
   async add(rows: readonly RowToRecord[]): Promise<void> {
     const byGroup = Map.groupBy(rows, ({ sample: { provider, target } }) => JSON.stringify([provider, target]));
     for (const [key, ofGroup] of byGroup) {
-      const group = this.#groups.get(key) ?? (await this.#newGroup(key));
+      const group = this.#groups.get(key) ?? this.#newGroup(key);
       const layouts = ofGroup.map(({ sample }) => group.layoutOf(sample.stats, this.#names));
       await group.prepare(this.#connection);
       for (let from = 0; from < ofGroup.length; from += CHUNK_ROWS) {
@@ -76,7 +82,7 @@ export class OpenMinute {
   /** Writes all of it to a file, as one row group, with what the file says of itself. Throws DuckDB's error. */
   async write(path: string, info: string): Promise<void> {
     const groups = [...this.#groups.values()];
-    const objects = await this.#writeObjects();
+    await this.#writeObjects();
     const values = this.columns.map(({ column }) => sql.identifier(column));
     const parts = groups.map(({ table, columns }, nth) => {
       const named = columns.map(({ column }, k) => `${columnAt(k)} AS ${sql.identifier(column)}`);
@@ -84,20 +90,19 @@ export class OpenMinute {
     });
     await this.#connection.run(
       `COPY (SELECT ${[...OBJECT_COLUMNS, ...values].join(', ')} FROM (${parts.join(' UNION ALL BY NAME ')}) ` +
-        `JOIN ${objects} USING (object) ORDER BY nth_group, object, time) TO ${sql.text(path)} ` +
+        `JOIN ${OBJECTS} USING (object) ORDER BY nth_group, object, time) TO ${sql.text(path)} ` +
         `(${copyOptions(this.#rowCount, info)})`,
     );
   }
 
   /** Gives its memory back. */
-  async drop(): Promise<void> {
-    const tables = [...this.#groups.values()].map((group) => group.close());
-    for (const table of [...tables, `${this.#prefix}_objects`])
-      await this.#connection.run(`DROP TABLE IF EXISTS ${table}`);
+  [Symbol.dispose](): void {
+    for (const group of this.#groups.values()) group.close();
+    this.#connection.closeSync();
   }
 
-  async #newGroup(key: string): Promise<Group> {
-    const group = new Group(`${this.#prefix}_${this.#groups.size}`);
+  #newGroup(key: string): Group {
+    const group = new Group(`group_${this.#groups.size}`);
     this.#groups.set(key, group);
     return group;
   }
@@ -113,12 +118,11 @@ export class OpenMinute {
     return object;
   }
 
-  async #writeObjects(): Promise<string> {
-    const table = `${this.#prefix}_objects`;
+  async #writeObjects(): Promise<void> {
     const columns = OBJECT_TEXTS.map((column) => `${column} VARCHAR`);
-    await this.#connection.run(`CREATE OR REPLACE TABLE ${table} (object UINTEGER, ${columns.join(', ')})`);
+    await this.#connection.run(`CREATE TEMP TABLE ${OBJECTS} (object UINTEGER, ${columns.join(', ')})`);
     const { UINTEGER, VARCHAR, DuckDBDataChunk } = this.#engine.duckdb;
-    const appender = await this.#connection.createAppender(table);
+    const appender = await this.#connection.createAppender(OBJECTS);
     for (let from = 0; from < this.#newObjects.length; from += CHUNK_ROWS) {
       const part = this.#newObjects.slice(from, from + CHUNK_ROWS);
       const chunk = DuckDBDataChunk.create([UINTEGER, ...OBJECT_TEXTS.map(() => VARCHAR)], part.length);
@@ -129,7 +133,6 @@ export class OpenMinute {
       appender.appendDataChunk(chunk);
     }
     appender.closeSync();
-    return table;
   }
 }
 
@@ -189,7 +192,7 @@ class Group {
     this.close();
     if (this.#columnsThere === 0) {
       const columns = ['object UINTEGER', 'time TIMESTAMP_NS', ...missing];
-      await connection.run(`CREATE OR REPLACE TABLE ${this.table} (${columns.join(', ')})`);
+      await connection.run(`CREATE TEMP TABLE ${this.table} (${columns.join(', ')})`);
     } else {
       for (const column of missing) await connection.run(`ALTER TABLE ${this.table} ADD COLUMN ${column}`);
     }

@@ -1,4 +1,3 @@
-import type { DuckDBConnection } from '@duckdb/node-api';
 import { nowNs } from '../host/clock.ts';
 import type { Domain } from '../model/domain.ts';
 import { VirtstatError } from '../model/errors.ts';
@@ -73,24 +72,21 @@ const MAX_REMEMBERED = 1_000_000;
 export class Recorder implements AsyncDisposable {
   readonly #options: RecorderOptions;
   readonly #engine: Engine;
-  readonly #connection: DuckDBConnection;
   readonly #store: SegmentStore;
   readonly #names = new ColumnNames();
   readonly #now: () => bigint;
   #lastTimes = new Map<string, bigint>();
   #open: Minute | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** What uses the connection, one after the other. */
+  /** Sweeps and ends of minutes, one after the other. */
   #turn: Promise<void> = Promise.resolve();
   #writing: Promise<void> | undefined;
-  #minutes = 0;
   #closing: Promise<void> | undefined;
   readonly #counts = { sweepCount: 0, sampleCount: 0, lostCount: 0, valueCount: 0 };
 
-  private constructor(options: RecorderOptions, engine: Engine, connection: DuckDBConnection, store: SegmentStore) {
+  private constructor(options: RecorderOptions, engine: Engine, store: SegmentStore) {
     this.#options = options;
     this.#engine = engine;
-    this.#connection = connection;
     this.#store = store;
     this.#now = options.now ?? nowNs;
     for (const { info } of store.segments) this.#names.keep(info.columns);
@@ -108,7 +104,7 @@ export class Recorder implements AsyncDisposable {
         store[Symbol.dispose]();
         throw new VirtstatError('USAGE', `${options.path} is one file, which cannot go in parts; give a directory`);
       }
-      return new Recorder(options, engine, await engine.connect(), store);
+      return new Recorder(options, engine, store);
     } catch (error) {
       engine.close();
       throw error;
@@ -147,9 +143,11 @@ export class Recorder implements AsyncDisposable {
       this.#counts.lostCount += fresh.length;
       return;
     }
-    const open = (this.#open ??= this.#newMinute());
-    const before = open.minute.valueCount;
+    let open: Minute;
+    let before = 0;
     try {
+      open = this.#open ??= await this.#newMinute();
+      before = open.minute.valueCount;
       await open.minute.add(fresh.map(({ row }) => row));
     } catch (error) {
       this.#counts.lostCount += fresh.length;
@@ -201,7 +199,8 @@ export class Recorder implements AsyncDisposable {
     return this.#options.minuteMs ?? MINUTE_MS;
   }
 
-  #newMinute(): Minute {
+  async #newMinute(): Promise<Minute> {
+    const minute = await OpenMinute.open(this.#engine, this.#names);
     // Also where no sweep comes any more, or only seldom.
     this.#timer = setTimeout(
       () => {
@@ -210,7 +209,6 @@ export class Recorder implements AsyncDisposable {
       this.#minuteMs + Math.min(this.#options.everyMs / 2, 500),
     );
     this.#timer.unref();
-    const minute = new OpenMinute(this.#engine, this.#connection, this.#names, this.#minutes++);
     return { minute, info: new InfoBuilder(), sinceMs: performance.now(), lastNs: 0n };
   }
 
@@ -232,7 +230,7 @@ export class Recorder implements AsyncDisposable {
       this.#counts.lostCount += minute.rowCount;
       this.#problem(error, 'a minute is lost');
     }
-    await this.#attempt('memory could not be given back', () => minute.drop());
+    await this.#attempt('memory could not be given back', async () => minute[Symbol.dispose]());
     await this.#attempt('minutes could not be put together', () => this.#store.mergeMinutes());
     const { retention } = this.#options;
     if (retention !== undefined) {
@@ -249,7 +247,6 @@ export class Recorder implements AsyncDisposable {
     await this.#writing;
     await this.#attempt('the parts could not be put together', () => this.#store.mergeAll());
     this.#store[Symbol.dispose]();
-    this.#connection.closeSync();
     this.#engine.close();
   }
 

@@ -101,6 +101,23 @@ describe('a recording', () => {
     expect(exits?.values).toEqual([0, 1, 2, 3, 4, 5].map((second) => U64_MAX - BigInt(second)));
   });
 
+  it('is filled while the minute before is written, and loses neither', async () => {
+    const directory = join(folder, 'd');
+    const writer = await recorder(directory, { minuteMs: 1 });
+    const seconds = Array.from({ length: 400 }, (_, second) => second);
+    for (const second of seconds) {
+      const items = ['a', 'b', 'c', 'd'].map((target) => ({ ...sampleAt(second, 'vcpu-0', statsAt(second)), target }));
+      await writer.add([{ domain: DOMAIN, items }], (_, { target }) => ({ ...SCHEMA, target }));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await writer.close();
+    expect(writer.progress).toMatchObject({ sweepCount: 400, sampleCount: 1600, lostCount: 0 });
+    await using recording = await Recording.open(directory);
+    expect(recording.segments.length).toBeGreaterThan(3);
+    const [exits] = await recording.read({ names: ['exits'] });
+    expect(exits?.values).toEqual(seconds.map((second) => U64_MAX - BigInt(second)));
+  });
+
   it('has all minutes but the open one when nobody closes it', async () => {
     const path = join(folder, 'r.parquet');
     const killed = await recorder(path, { minuteMs: 1 });
