@@ -1,18 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { childOf, DaemonProcess } from './daemon.ts';
-import { hasKvm, Programs, startOwner, whyNoCompiler } from './owner.ts';
-import { cpuNsOf, rssBytesOf } from './process-cost.ts';
+import type { DaemonProcess } from './daemon.ts';
+import { coreShareOf, rssBytesOf } from './process-cost.ts';
 import { type BenchResult, type BenchSkip, median } from './report.ts';
 import { VarlinkReader } from './varlink-reader.ts';
+import { VmmFleet, whyNoFleet } from './vmm-fleet.ts';
 
 const DOMAINS = 200;
 const VCPUS = 4;
-/** Processes of the host that are no VMs: whoever looks for VMs has to look at them too. */
-const OTHERS = 300;
-/** What stands for the kernel's part where there is no KVM: the stats file of a vCPU that worked. */
-const CAPTURE = fileURLToPath(new URL('../captures/kvm/lab-vcpu0.t2.bin', import.meta.url));
 const NAME = `${DOMAINS} domains of ${VCPUS} vCPUs`;
 const INTERVAL_MS = 1000;
 const IDLE_MS = 10_000;
@@ -25,46 +20,23 @@ const SWEEPS = 3600;
 /** How long after them the collector of garbage has done what it does when nothing else is to be done. */
 const REST_MS = 20_000;
 
-/** A pid namespace of its own, so that the daemon finds these VMs and no others; what is in it ends with the first process. */
-const APART = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc', '--'] as const;
-
 /**
  * Two hundred processes with a VM each, found by the daemon itself, under one watch of all vCPUs and all stats at 1 s: CPU and
- * memory of the daemon, and whether its memory grows over an hour's worth of sweeps. Where there is no KVM, captured stats files
- * stand for the kernel's (c/fleet.c, c/kvm-names.c): a read of one costs about as much, and everything else is as it is.
+ * memory of the daemon, and whether its memory grows over an hour's worth of sweeps.
  */
 export async function run(): Promise<readonly (BenchResult | BenchSkip)[]> {
-  const reason = whyNoCompiler() ?? whyNotApart();
+  const reason = whyNoFleet();
   if (reason !== undefined) return [{ name: NAME, skipped: reason }];
-  using programs = new Programs();
-  const captured = hasKvm() ? [] : [CAPTURE];
-  const fleet = await startOwner(programs.compile('fleet'), [DOMAINS, VCPUS, OTHERS, ...captured], APART);
-  try {
-    await using daemon = await DaemonProcess.start({
-      connect: ['local:'],
-      namespaceOf: childOf(fleet.pid),
-      ...(captured.length > 0 && { preload: programs.compile('kvm-names', 'library') }),
-    });
-    const rival = rivalIn(childOf(fleet.pid), programs.compile('fleet-loop'));
-    return [await discovery(daemon), ...(await watching(daemon, rival)), await growth(daemon)];
-  } finally {
-    await fleet.stop();
-  }
-}
-
-function whyNotApart(): string | undefined {
-  try {
-    execFileSync(APART[0], [...APART.slice(1), 'true'], { stdio: 'ignore' });
-    return undefined;
-  } catch {
-    return 'a pid namespace cannot be made, which needs root';
-  }
+  await using fleet = await VmmFleet.start(DOMAINS, VCPUS);
+  await using daemon = await fleet.daemon();
+  const rival = rivalIn(fleet.pid, fleet.programs.compile('fleet-loop'));
+  return [await discovery(daemon), ...(await watching(daemon, rival)), await growth(daemon)];
 }
 
 /** What the daemon does while nobody reads: it looks for domains. */
 async function discovery(daemon: DaemonProcess): Promise<BenchResult> {
   await sleep(INTERVAL_MS);
-  const ours = await coreShare(daemon, () => sleep(IDLE_MS));
+  const ours = await coreShareOf(daemon.pid, () => sleep(IDLE_MS));
   return { name: `${NAME}, nobody reads`, rival: '', unit: '% of a core', ours, ratio: ours, limit: 2 };
 }
 
@@ -92,7 +64,7 @@ async function watching(daemon: DaemonProcess, rival: Rival): Promise<readonly B
     const rssMb: number[] = [];
     const rounds: { readonly ours: number; readonly theirs: number }[] = [];
     for (let round = 0; round < ROUNDS; round++) {
-      const ours = await coreShare(daemon, async () => {
+      const ours = await coreShareOf(daemon.pid, async () => {
         for (let sweep = 0; sweep < SWEEPS_PER_ROUND; sweep++) {
           await reader.reply();
           rssMb.push(rssBytesOf(daemon.pid) / 1e6);
@@ -149,14 +121,6 @@ async function memoryAfter(daemon: DaemonProcess, sweeps: number): Promise<numbe
   }
   await sleep(REST_MS);
   return rssBytesOf(daemon.pid) / 1e6;
-}
-
-/** CPU time of the daemon in percent of the time that passed. */
-async function coreShare(daemon: DaemonProcess, during: () => Promise<void>): Promise<number> {
-  const startMs = performance.now();
-  const startNs = cpuNsOf(daemon.pid);
-  await during();
-  return (cpuNsOf(daemon.pid) - startNs) / 1e4 / (performance.now() - startMs);
 }
 
 /** Every vCPU has to be there, read from its file. */

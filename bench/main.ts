@@ -21,6 +21,7 @@ const MODULES: Readonly<Record<string, () => Promise<{ readonly run: Run }>>> = 
   fleet: () => import('./fleet.ts'),
   interfaces: () => import('./interfaces.ts'),
   scrape: () => import('./scrape.ts'),
+  'remote-write': () => import('./remote-write.ts'),
   top: () => import('./top.ts'),
 };
 

@@ -9,6 +9,14 @@ export function cpuNsOf(pid: number): number {
   return times.reduce((sum, ns) => sum + ns, 0);
 }
 
+/** CPU time of a process while something goes on, in percent of the time that passed. */
+export async function coreShareOf(pid: number, during: () => Promise<void>): Promise<number> {
+  const startMs = performance.now();
+  const startNs = cpuNsOf(pid);
+  await during();
+  return (cpuNsOf(pid) - startNs) / 1e4 / (performance.now() - startMs);
+}
+
 /** Memory that a process has resident (`VmRSS` of proc_pid_status), in bytes. */
 export function rssBytesOf(pid: number): number {
   const kib = /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1];

@@ -7,7 +7,7 @@ import { installNpmPackages } from './steps/npm.js';
 import { nodeBinary, ROOT } from './steps/project.js';
 import { run } from './steps/run.js';
 
-const BENCH_LIMIT_MS = 1_200_000;
+const BENCH_LIMIT_MS = 1_800_000;
 
 await endWith(async () => {
   await installNpmPackages();
