@@ -193,12 +193,16 @@ describe('Daemon', () => {
   it('reads the files of TLS at each reload, and keeps what it has where they are broken', async (context) => {
     if (whyNoCertificates() !== undefined) context.skip(whyNoCertificates());
     const face = new TestFace('test');
-    const { certFile, keyFile } = new TestAuthority(folder).issue('server', 'serverAuth');
+    const authority = new TestAuthority(folder);
+    const { certFile, keyFile } = authority.issue('server', 'serverAuth');
     const part = { tlsAddresses: [{ host: '127.0.0.1', port: 1 }], tlsFiles: { certFile, keyFile } };
     const { daemon } = await started([face], part);
     const tls = face.context?.tls;
     const given: unknown[] = [];
     const unsubscribe = tls?.subscribe((material) => given.push(material));
+    await daemon.reload(config(part));
+    expect(given).toEqual([]);
+    authority.issue('server', 'serverAuth');
     await daemon.reload(config(part));
     expect(given).toEqual([{ cert: readFileSync(certFile), key: readFileSync(keyFile) }]);
     const broken = config({ ...part, tlsFiles: { certFile, keyFile: certFile }, logLevel: 'error' });

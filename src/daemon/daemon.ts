@@ -12,6 +12,7 @@ import { DaemonPolling } from './balloon-polling.ts';
 import type { Config } from './config/config.ts';
 import { DomainStates } from './domain-states.ts';
 import { DomainWatch } from './domain-watch.ts';
+import { FileWatch } from './file-watch.ts';
 import type { Log } from './log.ts';
 import { DaemonPushes } from './pushes.ts';
 import { RuledReader } from './reader.ts';
@@ -64,6 +65,7 @@ export class Daemon {
   readonly #polling: DaemonPolling;
   readonly #pushes: DaemonPushes;
   readonly #recordings: DaemonRecordings;
+  readonly #files: FileWatch;
   /** What became of every domain that is there. */
   readonly states: DomainStates;
   #config: Config;
@@ -96,6 +98,10 @@ export class Daemon {
     });
     this.#pushes = new DaemonPushes({ registry, states: this.states, stateDir: config.stateDir, version, log });
     this.#recordings = new DaemonRecordings(registry, log);
+    this.#files = new FileWatch({
+      files: () => [...(web?.files ?? []), ...Object.values(this.#config.tlsFiles ?? {})],
+      take: () => this.#takeFiles(),
+    });
     this.#polling = new DaemonPolling({
       domains: this.#watch,
       pollingOf: (id) => registry.balloonPollingOf(id),
@@ -176,6 +182,28 @@ export class Daemon {
     this.#log.info({ changed }, 'reloaded the configuration');
   }
 
+  /** What TLS and the web configuration are made of may be others without a reload. What is of no use stays without effect. */
+  async #takeFiles(): Promise<void> {
+    const { tlsFiles, web } = this.#config;
+    const results = await Promise.allSettled([
+      tlsFiles && this.#tls?.reread(tlsFiles),
+      web.configFile === undefined ? undefined : this.#web?.reread(web.configFile),
+    ]);
+    for (const result of results) {
+      if (result.status === 'fulfilled') {
+        if (result.value?.())
+          this.#log.info({}, 'took files that have changed: certificates, or the web configuration');
+      } else {
+        const { code, message } = VirtstatError.from(
+          result.reason,
+          'INTERNAL',
+          'files that have changed cannot be read',
+        );
+        this.#log.warn({ code, reason: message }, 'files that have changed are of no use; the old ones stay in effect');
+      }
+    }
+  }
+
   /** Ends every connection and gives everything back. Never rejects; harmless when called twice. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
@@ -183,6 +211,7 @@ export class Daemon {
   }
 
   async #stop(): Promise<void> {
+    this.#files[Symbol.dispose]();
     await Promise.all(
       this.#faces.map(async (face) => {
         try {
@@ -200,7 +229,7 @@ export class Daemon {
     this.#directory[Symbol.dispose]();
   }
 
-  /** Also where the configuration says the same: the files may be new. */
+  /** Also where the configuration says the same: one that could not begin may do so now. */
   async #configurePushes({ pushes }: Config): Promise<void> {
     try {
       await this.#pushes.configure(pushes);

@@ -74,7 +74,7 @@ export class DaemonPushes {
   async #apply(key: string, config: PushConfig): Promise<void> {
     const { stateDir, log } = this.#options;
     const running = this.#running.get(key);
-    if (running !== undefined && isSame(running.config, config) && !hasTlsFiles(config)) return;
+    if (running !== undefined && isSame(running.config, config)) return;
     // A feed knows what it has sent: it stays as long as it would be made alike.
     const feed =
       running !== undefined && isSame(fedBy(running.config), fedBy(config)) ? running.feed : this.#feedOf(config);
@@ -123,10 +123,6 @@ export class DaemonPushes {
 /** The name of its directory, too. */
 function keyOf({ protocol, name }: PushConfig): string {
   return `${protocol}-${name}`;
-}
-
-function hasTlsFiles({ caFile, certFile }: PushConfig): boolean {
-  return caFile !== undefined || certFile !== undefined;
 }
 
 /** What a feed is made of. */

@@ -1,9 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { TlsOffer } from '../face/face.ts';
 import type { HostPort } from '../host/tcp-listening.ts';
 import { readTlsMaterial, type TlsMaterial, type TlsServerFiles } from '../host/tls-material.ts';
 import { VirtstatError } from '../model/errors.ts';
 
-/** Certificate, key and authorities as they are in their files, read again at every reload. */
+/** Certificate, key and authorities as they are in their files, read again at every reload and when they have changed. */
 export class TlsFeed implements TlsOffer {
   readonly addresses: readonly HostPort[];
   readonly #listeners = new Set<(material: TlsMaterial) => void>();
@@ -28,12 +29,14 @@ export class TlsFeed implements TlsOffer {
     return () => void this.#listeners.delete(onChange);
   }
 
-  /** Reads the files again. Returns what has connections use them from then on. @throws TLS_FAILED */
-  async reread(files: TlsServerFiles): Promise<() => void> {
+  /** Reads the files again. Returns what has connections use them from then on, and says whether they are others. @throws TLS_FAILED */
+  async reread(files: TlsServerFiles): Promise<() => boolean> {
     const material = await read(files);
     return () => {
+      if (isDeepStrictEqual(material, this.#material)) return false;
       this.#material = material;
       for (const listener of this.#listeners) listener(material);
+      return true;
     };
   }
 }

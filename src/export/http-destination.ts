@@ -1,5 +1,7 @@
+import { fileMarks } from '../host/file-marks.ts';
 import { readBounded } from '../host/files.ts';
 import { type ClientTls, HttpPoster } from '../host/http-post.ts';
+import { VirtstatError } from '../model/errors.ts';
 import { partialSuccessOf } from '../protocol/otlp/answer.ts';
 import { REMOTE_WRITE_HEADERS } from '../protocol/remote-write/writer.ts';
 import { type Credentials, credentialHeaders } from './credentials.ts';
@@ -32,22 +34,24 @@ const HEADERS: Readonly<Record<PushProtocol, Readonly<Record<string, string>>>> 
 
 const MAX_PEM_BYTES = 1 << 20;
 
-/** A server that takes batches by HTTP POST. Files of TLS are read once; secrets at every request. */
+/** A server that takes batches by HTTP POST. Secrets are read at every request, files of TLS when they have changed. */
 export class HttpDestination implements Destination, Disposable {
   readonly #options: EndpointOptions;
   #poster: HttpPoster | undefined;
+  /** Of the files that the poster was made with. */
+  #marks = '';
 
   constructor(options: EndpointOptions) {
     this.#options = options;
   }
 
-  /** @throws what {@link HttpPoster.post} throws, and files that cannot be read */
+  /** @throws what {@link HttpPoster} throws, TLS_FAILED among it, and what files that cannot be read do */
   async push({ body }: QueuedBatch, signal: AbortSignal): Promise<PushOutcome> {
-    const { protocol, timeoutMs, userAgent, url } = this.#options;
+    const { protocol, timeoutMs, userAgent } = this.#options;
     const credentials = await credentialHeaders(this.#options, signal);
-    this.#poster ??= new HttpPoster(url, await this.#tls(signal));
+    const poster = await this.#posterNow(signal);
     const headers = { 'user-agent': userAgent, ...credentials, ...HEADERS[protocol] };
-    const answer = await this.#poster.post({ headers, body, signal, timeoutMs });
+    const answer = await poster.post({ headers, body, signal, timeoutMs });
     const outcome = outcomeOf(answer, Date.now());
     if (protocol !== 'otlp' || outcome.kind !== 'taken') return outcome;
     const partial = partialSuccessOf(answer.body);
@@ -61,13 +65,29 @@ export class HttpDestination implements Destination, Disposable {
     this.#poster?.[Symbol.dispose]();
   }
 
+  async #posterNow(signal: AbortSignal): Promise<HttpPoster> {
+    const { url, caFile, certFile, keyFile } = this.#options;
+    const marks = await fileMarks([caFile, certFile, keyFile].filter((path) => path !== undefined));
+    if (this.#poster !== undefined && marks === this.#marks) return this.#poster;
+    const poster = new HttpPoster(url, await this.#tls(signal));
+    this.#poster?.[Symbol.dispose]();
+    [this.#poster, this.#marks] = [poster, marks];
+    return poster;
+  }
+
   async #tls(signal: AbortSignal): Promise<ClientTls> {
     const { caFile, certFile, keyFile } = this.#options;
-    const read = async (path: string | undefined): Promise<string | undefined> => {
-      const content = path === undefined ? undefined : await readBounded(path, { maxSizeBytes: MAX_PEM_BYTES, signal });
-      return content && Buffer.from(content.bytes).toString('latin1');
-    };
-    const [ca, cert, key] = await Promise.all([read(caFile), read(certFile), read(keyFile)]);
-    return { ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) };
+    const [ca, cert, key] = await Promise.all(
+      [caFile, certFile, keyFile].map((path) => (path === undefined ? undefined : pemIn(path, signal))),
+    );
+    return { ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) };
   }
+}
+
+/** What is in a file that was named: without it, an empty one for instance, the platform would trust whom it knows. */
+async function pemIn(path: string, signal: AbortSignal): Promise<string> {
+  const content = await readBounded(path, { maxSizeBytes: MAX_PEM_BYTES, signal });
+  const text = content === undefined ? '' : Buffer.from(content.bytes).toString('latin1');
+  if (text.includes('-----BEGIN ')) return text;
+  throw new VirtstatError('TLS_FAILED', `${path} has nothing in PEM form, or is larger than ${MAX_PEM_BYTES} bytes`);
 }

@@ -104,11 +104,14 @@ export class HttpListener {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Certificate, key and authorities of every connection that comes from here on; only where it began with some. */
-  set material(material: TlsMaterial) {
+  /** TLS of every connection that comes from here on; only where it began with some. */
+  set tls(tls: HttpTls) {
     if (this.#tls === undefined) return;
-    this.#tls = { ...this.#tls, material };
-    (this.#server as TlsServer).setSecureContext(tlsOptions(this.#tls));
+    this.#tls = tls;
+    const options = tlsOptions(tls);
+    (this.#server as TlsServer).setSecureContext(options);
+    // What is asked of clients is no part of the context: the platform reads it off the server at each connection.
+    Object.assign(this.#server, { requestCert: options.requestCert, rejectUnauthorized: options.rejectUnauthorized });
   }
 
   /** Resolves when it listens; rejects with the system's error. */

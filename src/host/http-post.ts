@@ -1,5 +1,6 @@
 import { type IncomingMessage, Agent as PlainAgent, request as plainRequest, type RequestOptions } from 'node:http';
 import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
+import { createSecureContext } from 'node:tls';
 import { systemErrorCode, VirtstatError } from '../model/errors.ts';
 import { withDeadline } from './deadline.ts';
 
@@ -8,6 +9,15 @@ export const MAX_ANSWER_BYTES: number = 64 << 10;
 
 /** How long a connection that nothing is sent on is kept, in milliseconds. */
 const KEEP_ALIVE_MS = 30_000;
+
+/** What the TLS library says of a certificate whose authority it does not know. */
+const UNTRUSTED: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
 
 /** What is shown to a server, and what it is to show: PEM texts. */
 export interface ClientTls {
@@ -44,9 +54,7 @@ export class HttpPoster implements Disposable {
   constructor(url: URL, tls: ClientTls = {}) {
     this.#url = url;
     const options = { keepAlive: true, maxSockets: 1, timeout: KEEP_ALIVE_MS };
-    // Whatever the environment tells the platform.
-    const checked = { ...options, ...tls, rejectUnauthorized: true, minVersion: 'TLSv1.2' } as const;
-    this.#agent = url.protocol === 'https:' ? new TlsAgent(checked) : new PlainAgent(options);
+    this.#agent = url.protocol === 'https:' ? new TlsAgent({ ...options, ...checkedBy(tls) }) : new PlainAgent(options);
   }
 
   /**
@@ -87,11 +95,27 @@ export class HttpPoster implements Disposable {
     if (code === 'ECONNRESET' || code === 'EPIPE' || code.startsWith('HPE_')) {
       return VirtstatError.from(error, 'CONNECTION_LOST', `${host} closed the connection without an answer`);
     }
-    // The TLS library has hundreds of codes; the system's own are one word.
-    if (protocol === 'https:' && !/^E[A-Z0-9]+$/.test(code)) {
+    if (UNTRUSTED.has(code)) {
+      const why = 'no authority that is trusted here signed its certificate';
+      return VirtstatError.from(error, 'TLS_FAILED', `TLS with ${host} failed: ${why}`);
+    }
+    // The TLS library has hundreds of codes; the system's own are one word, and of those one is no TLS at all.
+    if (protocol === 'https:' && (code === 'EPROTO' || !/^E[A-Z0-9]+$/.test(code))) {
       return VirtstatError.from(error, 'TLS_FAILED', `TLS with ${host} failed`);
     }
     return VirtstatError.from(error, 'CONNECT_FAILED', `${host} cannot be reached`);
+  }
+}
+
+/** How servers are checked. @throws TLS_FAILED where certificate or key cannot be used */
+function checkedBy(tls: ClientTls) {
+  try {
+    // One context for all connections, so that what is wrong with it is known now.
+    const secureContext = createSecureContext({ ...tls, minVersion: 'TLSv1.2' });
+    // Whatever the environment tells the platform.
+    return { secureContext, rejectUnauthorized: true };
+  } catch (error) {
+    throw VirtstatError.from(error, 'TLS_FAILED', 'authorities, certificate and key cannot be used together');
   }
 }
 

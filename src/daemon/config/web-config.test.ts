@@ -26,11 +26,12 @@ basic_auth_users:
 `;
     expect(await read(text)).toEqual({
       security: { passwords: new Map([['prometheus', HASH]]), headers: { 'X-Frame-Options': 'deny' } },
+      files: [join(folder, 'web.yml')],
     });
   });
 
   it('takes a file that says nothing', async () => {
-    const nothing = { security: { passwords: new Map(), headers: {} } };
+    const nothing = { security: { passwords: new Map(), headers: {} }, files: [join(folder, 'web.yml')] };
     expect(await read('')).toEqual(nothing);
     expect(await read('basic_auth_users:\n')).toEqual(nothing);
   });

@@ -3,7 +3,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import type { WebSecurity } from '../../face/face.ts';
 import { readBounded } from '../../host/files.ts';
-import { readTlsMaterial } from '../../host/tls-material.ts';
+import { readTlsMaterial, type TlsServerFiles } from '../../host/tls-material.ts';
 import { VirtstatError } from '../../model/errors.ts';
 
 /** Largest web configuration file, in bytes. */
@@ -50,7 +50,13 @@ const schema = z.strictObject({
 });
 
 /** What a web configuration file says, or what is wrong with it. */
-export type WebConfigOutcome = { readonly security: WebSecurity } | { readonly mistakes: readonly string[] };
+export type WebConfigOutcome =
+  | {
+      readonly security: WebSecurity;
+      /** The file itself, and those that it names. */
+      readonly files: readonly string[];
+    }
+  | { readonly mistakes: readonly string[] };
 
 /**
  * Reads a web configuration file as Prometheus's exporter-toolkit has it (docs/web-configuration.md there): `tls_server_config` with
@@ -62,22 +68,21 @@ export async function readWebConfig(path: string, signal: AbortSignal): Promise<
   if ('mistakes' in outcome) return outcome;
   const { tls_server_config: tls, http_server_config: http, basic_auth_users: users } = outcome.content;
   const common = { passwords: new Map(Object.entries(users ?? {})), headers: http?.headers ?? {} };
-  if (tls === undefined) return { security: common };
+  if (tls === undefined) return { security: common, files: [path] };
   const { client_auth_type: auth = 'NoClientCert', client_ca_file: clientCaFile } = tls;
   if (auth !== 'NoClientCert' && clientCaFile === undefined) {
     return { mistakes: [`tls_server_config.client_auth_type: ${auth} takes client_ca_file`] };
   }
   const at = (file: string): string => resolve(dirname(path), file);
-  const read = await readTlsMaterial(
-    {
-      certFile: at(tls.cert_file),
-      keyFile: at(tls.key_file),
-      ...(auth !== 'NoClientCert' && clientCaFile !== undefined && { clientCaFile: at(clientCaFile) }),
-    },
-    signal,
-  );
+  const files: TlsServerFiles = {
+    certFile: at(tls.cert_file),
+    keyFile: at(tls.key_file),
+    ...(auth !== 'NoClientCert' && clientCaFile !== undefined && { clientCaFile: at(clientCaFile) }),
+  };
+  const read = await readTlsMaterial(files, signal);
   if ('problems' in read) return { mistakes: read.problems.map(({ reason }) => `tls_server_config: ${reason}`) };
   return {
+    files: [path, ...Object.values(files)],
     security: {
       ...common,
       tls: {

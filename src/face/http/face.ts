@@ -83,7 +83,7 @@ export class HttpFace implements Face {
     if (context.web !== undefined) {
       this.#closers.push(
         context.web.subscribe(({ tls }) => {
-          if (tls !== undefined) for (const listener of listeners) listener.material = tls.material;
+          if (tls !== undefined) for (const listener of listeners) listener.tls = tls;
         }),
       );
     }
