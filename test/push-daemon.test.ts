@@ -1,45 +1,33 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DaemonProcess } from './lab/daemon.ts';
 import { Engine, type EngineName, freePort, whyNoEngine } from './lab/engine.ts';
+import { FreshCaptures } from './lab/fresh-captures.ts';
 
-const CAPTURES = fileURLToPath(new URL('../captures/kvm', import.meta.url));
-/** Of the captures: three moments of a VM of 2 vCPUs, each of them a domain. */
-const DOMAINS = ['lab.t0', 'lab.t1', 'lab.t2'];
-const TOUCH_MS = 400;
 const LIMIT_MS = 15_000;
 
 let folder: string;
 let file: string;
 let webPort: number;
-let touching: NodeJS.Timeout;
+let captures: FreshCaptures;
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'virtstat-push-'));
   file = join(folder, 'virtstat.toml');
   webPort = await freePort();
-  const vms = join(folder, 'vms');
-  mkdirSync(vms);
-  const names = readdirSync(CAPTURES).filter((name) => name.endsWith('.bin'));
-  for (const name of names) copyFileSync(join(CAPTURES, name), join(vms, name));
-  // Values are as old as their files, and only new ones are sent.
-  touching = setInterval(() => {
-    const now = Date.now() / 1000;
-    for (const name of names) utimesSync(join(vms, name), now, now);
-  }, TOUCH_MS);
+  captures = new FreshCaptures(join(folder, 'vms'));
 });
 afterEach(() => {
-  clearInterval(touching);
+  captures[Symbol.dispose]();
   rmSync(folder, { recursive: true, force: true });
 });
 
 function write(pushes: string): void {
   const common = [
-    `connect = ["kvm+file:${folder}/vms"]`,
+    `connect = ["${captures.uri}"]`,
     `runtime-dir = "${folder}/run"`,
     `state-dir = "${folder}/state"`,
     `web.listen-address = ["127.0.0.1:${webPort}"]`,
@@ -134,8 +122,8 @@ describe('virtstatd that pushes', () => {
     daemon.child.kill('SIGHUP');
     expect(await daemon.said('reloaded the configuration')).toMatchObject({ changed: ['pushes'] });
     const labels = () => engine.labels('{__name__="virtstat.kvm.vm.remote_tlb_flush"}');
-    const found = await last(labels, ({ length }) => length === DOMAINS.length);
-    expect(found.map((series) => series['virtstat.domain.name']).toSorted()).toEqual(DOMAINS);
+    const found = await last(labels, ({ length }) => length === FreshCaptures.DOMAINS.length);
+    expect(found.map((series) => series['virtstat.domain.name']).toSorted()).toEqual(FreshCaptures.DOMAINS);
     expect(found[0]).toMatchObject({ 'service.name': 'virtstatd', 'site.name': 'lab' });
     expect(await last(pushesOnPage, ({ length }) => length === 2)).toEqual(['otlp both', 'remote-write both']);
     expect(await daemon.end('SIGTERM')).toBe(0);

@@ -69,6 +69,16 @@ async function pushed(
   return { tally, waiting };
 }
 
+/** Answers 204, a byte at a time. */
+async function trickle({ socket }: ServerResponse, pauseMs: number): Promise<void> {
+  for (const byte of Buffer.from('HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n')) {
+    if (socket === null || socket.destroyed) return;
+    socket.write(Uint8Array.of(byte));
+    await new Promise((done) => setTimeout(done, pauseMs));
+  }
+  socket?.end();
+}
+
 describe('a sender', () => {
   it('sends each batch once, in order, with the headers of the protocol', async () => {
     const { tally, waiting } = await pushed(['a', 'b', 'c']);
@@ -113,11 +123,32 @@ describe('a sender', () => {
     ['says nothing', () => undefined],
     ['closes the connection', (response: ServerResponse) => response.destroy()],
     ['sends no HTTP', (response: ServerResponse) => response.socket?.end('nonsense\r\n\r\n')],
+    ['takes too long, byte by byte', (response: ServerResponse) => void trickle(response, 40)],
     ['stops amid its head', (response: ServerResponse) => response.socket?.end('HTTP/1.1 200 OK\r\nContent-Le')],
   ])('sends again where the server %s', async (_what, first) => {
     answer = (response, nth) => (nth === 1 ? first(response) : response.writeHead(200).end());
     const { tally, waiting } = await pushed(['a']);
     expect([bodies, waiting, tally.sent]).toEqual([['a', 'a'], 0, 10]);
+  });
+
+  it('waits for an answer that comes byte by byte, and sends nothing meanwhile', async () => {
+    answer = (response) => void trickle(response, 2);
+    const { tally } = await pushed(['a', 'b'], { timeoutMs: 5000 });
+    expect([bodies, tally.sent]).toEqual([['a', 'b'], 20]);
+    expect(lines).toEqual([]);
+  });
+
+  it('comes again when the server says, not before', async () => {
+    const timesMs: number[] = [];
+    answer = (response, nth) => {
+      timesMs.push(performance.now());
+      if (nth === 1) response.writeHead(503, { 'retry-after': '1' }).end();
+      else response.writeHead(204).end();
+    };
+    const { tally } = await pushed(['a']);
+    const [first = 0, second = 0] = timesMs;
+    expect(second - first).toBeGreaterThanOrEqual(990);
+    expect([bodies, tally.sent]).toEqual([['a', 'a'], 10]);
   });
 
   it('takes the status for an answer, whatever becomes of what follows', async () => {
