@@ -14,11 +14,14 @@ import { Selection } from '../src/metrics/selection.ts';
 import { StatView } from '../src/metrics/view.ts';
 import type { StatDescriptor } from '../src/model/stat.ts';
 import { U64_MAX } from '../src/model/u64.ts';
+import type { HistogramForm } from '../src/protocol/otlp/histograms.ts';
 import { Engine, type EngineName, freePort, whyNoEngine } from './lab/engine.ts';
 
 const DOMAINS = 200;
 const STATS = 200;
 const SERIES = DOMAINS * STATS;
+/** A name with what has to be escaped somewhere, and half of a surrogate pair, as bytes that are no UTF-8 may leave. */
+const HOSTILE = 'a"b\nc\\d{e="f"}\u{1f600}\ud800';
 
 let folder: string;
 const log = { info: () => undefined, warn: () => undefined };
@@ -28,13 +31,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const histogram: StatDescriptor = {
-  name: 'wait_hist',
-  type: 'log2-histogram',
-  unit: 'seconds',
-  base: 10,
-  exponent: -9,
-};
+const NANO = { unit: 'seconds', base: 10, exponent: -9 } as const;
+const histogram: StatDescriptor = { name: 'wait_hist', type: 'log2-histogram', ...NANO };
+const sum: StatDescriptor = { name: 'wait_ns', type: 'cumulative', ...NANO };
 
 /** So many domains, all of whose stats are the largest number that there is, but for the first, which counts the reads. */
 function readerOf(domains: number, stats: number, names: (index: number) => string): MetricsReader & { reads: number } {
@@ -43,7 +42,7 @@ function readerOf(domains: number, stats: number, names: (index: number) => stri
     type: 'cumulative',
     exponent: 0,
   }));
-  const all = [...descriptors, histogram];
+  const all = [...descriptors, histogram, sum];
   const found = Array.from({ length: domains }, (_, index) => ({
     id: String(index),
     name: names(index),
@@ -57,7 +56,12 @@ function readerOf(domains: number, stats: number, names: (index: number) => stri
       reader.reads++;
       const values = [
         ...descriptors.map(({ name }, index) => ({ name, value: index === 0 ? BigInt(reader.reads) : U64_MAX })),
-        ...(stats < 10 ? [{ name: 'wait_hist', value: [1n, 2n, 0n, 4n] }] : []),
+        ...(stats < 10
+          ? [
+              { name: 'wait_hist', value: [1n, 2n, 0n, 4n] },
+              { name: 'wait_ns', value: 27n },
+            ]
+          : []),
       ];
       const collectedAtNs = BigInt(Date.now()) * 1_000_000n;
       const sample = { provider: 'kvm', target: 'vm', via: 'test', collectedAtNs, stats: values };
@@ -102,7 +106,8 @@ describe.each<EngineName>(['prometheus', 'victoria-metrics'])('remote write to %
     if (reason !== undefined) context.skip(reason);
     const port = await freePort();
     const url = `http://127.0.0.1:${port}/api/v1/write`;
-    const reader = readerOf(DOMAINS, STATS, (index) => `vm-${index}`);
+    const reader = readerOf(DOMAINS, STATS, (index) => (index === 7 ? HOSTILE : `vm-${index}`));
+    const startMs = Date.now();
     let push = await pushTo(url, 'remote-write', remoteWrite(reader), 2000);
     try {
       // Nobody listens yet; and the sender ends meanwhile, as in a restart.
@@ -125,15 +130,21 @@ describe.each<EngineName>(['prometheus', 'victoria-metrics'])('remote write to %
       expect(waiting.samples).toBe(0);
       expect(sent).toBeGreaterThanOrEqual(3 * SERIES);
       const counted = async () => {
-        let sum = 0;
+        let [samples, repeated] = [0, 0];
         for (let stat = 0; stat < STATS; stat++) {
-          sum += (await again.query(`sum(count_over_time(kvm_vm_stat_${stat}_total[10m]))`))[0] ?? 0;
+          for await (const { timesMs } of again.stored(`kvm_vm_stat_${stat}_total`, startMs)) {
+            samples += timesMs.length;
+            repeated += timesMs.length - new Set(timesMs).size;
+          }
         }
-        return sum;
+        return { samples, repeated };
       };
-      await until(async () => (await counted()) >= reader.reads * SERIES);
-      expect(await counted()).toBe(reader.reads * SERIES);
+      const all = reader.reads * SERIES;
+      await until(async () => (await counted()).samples >= all);
+      expect(await counted()).toEqual({ samples: all, repeated: 0 });
       expect(await again.query('count({__name__=~"kvm_vm_stat_.*",instance="host1"})')).toEqual([SERIES]);
+      const named = await again.labels('kvm_vm_stat_1_total{domain!~"vm-.*"}');
+      expect(named.map(({ domain }) => domain)).toEqual([HOSTILE.toWellFormed()]);
       expect(await again.query('max(max_over_time(kvm_vm_stat_0_total[10m]))')).toEqual([reader.reads]);
       expectNear(await again.query('max(max_over_time(kvm_vm_stat_1_total[10m]))'), 2 ** 64);
     } finally {
@@ -143,31 +154,35 @@ describe.each<EngineName>(['prometheus', 'victoria-metrics'])('remote write to %
 });
 
 describe('an OTLP receiver', () => {
-  it('reads names, attributes, exact counts and histograms', async (context) => {
-    const reason = whyNoEngine('newer victoria-metrics');
-    if (reason !== undefined) context.skip(reason);
-    const port = await freePort();
-    await using engine = await Engine.start('newer victoria-metrics', folder, port);
-    const name = 'a"b\nc\ud800';
-    const reader = readerOf(1, 2, () => name);
+  /** One domain, whose name is hostile, in an engine, once something of it is there. */
+  async function received(engine: Engine, histograms: HistogramForm) {
+    const reader = readerOf(1, 2, () => HOSTILE);
     const feed = new OtlpFeed({
       reader,
       selection: new Selection(FULL),
       version: '1',
-      histograms: 'explicit',
+      histograms,
       resource: [['host.name', 'host1']],
     });
     const push = await pushTo(`${engine.url}/opentelemetry/v1/metrics`, 'otlp', feed, 1000);
     try {
-      await until(() => push.state.sent >= 6);
+      await until(() => push.state.sent >= 8);
     } finally {
       await push.stop();
     }
     expect(push.state.dropped.get('refused')).toBe(0);
+    await until(async () => (await engine.labels('{__name__="virtstat.kvm.vm.wait_hist_sum"}')).length > 0);
+    return reader;
+  }
+
+  it('reads names, attributes, exact counts and histograms', async (context) => {
+    const reason = whyNoEngine('newer victoria-metrics');
+    if (reason !== undefined) context.skip(reason);
+    await using engine = await Engine.start('newer victoria-metrics', folder, await freePort());
+    const reader = await received(engine, 'explicit');
     const stat = '{__name__="virtstat.kvm.vm.stat_0"}';
-    await until(async () => (await engine.labels(stat)).length > 0);
     expect(await engine.labels(stat)).toMatchObject([
-      { 'virtstat.domain.name': name.toWellFormed(), 'host.name': 'host1' },
+      { 'virtstat.domain.name': HOSTILE.toWellFormed(), 'host.name': 'host1' },
     ]);
     const counted = `count_over_time(${stat}[10m])`;
     await until(async () => (await engine.query(counted))[0] === reader.reads);
@@ -176,5 +191,29 @@ describe('an OTLP receiver', () => {
     const buckets = (await engine.labels('{__name__="virtstat.kvm.vm.wait_hist_bucket"}')).map(({ le }) => le);
     expect(buckets).toEqual(expect.arrayContaining(['0', '1', '3', '+Inf']));
     expect(await engine.query('{__name__="virtstat.kvm.vm.wait_hist_bucket",le="1"}')).toEqual([3]);
+    expect(await engine.query('{__name__="virtstat.kvm.vm.wait_hist_sum"}')).toEqual([27]);
+  });
+
+  it('reads exponential histograms: the zero bucket, bounds, counts and the sum', async (context) => {
+    const reason = whyNoEngine('newer victoria-metrics');
+    if (reason !== undefined) context.skip(reason);
+    await using engine = await Engine.start('newer victoria-metrics', folder, await freePort());
+    await received(engine, 'exponential');
+    const buckets = await engine.labels('{__name__="virtstat.kvm.vm.wait_hist_bucket"}');
+    const counts = await Promise.all(
+      buckets.map(async ({ vmrange = '' }) => {
+        const [count] = await engine.query(`{__name__="virtstat.kvm.vm.wait_hist_bucket",vmrange="${vmrange}"}`);
+        const [low, high] = vmrange.split('...').map(Number);
+        return [low, high, count];
+      }),
+    );
+    // The kernel's [0, 1), [1, 2) and [4, 8); the empty one is left out.
+    expect(counts.toSorted(([a = 0], [b = 0]) => a - b)).toEqual([
+      [0, 0, 1],
+      [1, 2, 2],
+      [4, 8, 4],
+    ]);
+    expect(await engine.query('{__name__="virtstat.kvm.vm.wait_hist_count"}')).toEqual([7]);
+    expect(await engine.query('{__name__="virtstat.kvm.vm.wait_hist_sum"}')).toEqual([27]);
   });
 });

@@ -43,7 +43,7 @@ export class OtlpFeed implements Feed {
       const labels = objects?.labelsOf(each);
       for (const shown of shownSamples(each, selection)) {
         const object = labels && objects?.of(shown, labels);
-        if (object !== undefined) this.#writer.add(shown.sample, shown.descriptors, object);
+        if (object !== undefined) this.#writer.add(shown.sample, shown, object);
         if (this.#writer.points >= MAX_BATCH_SAMPLES) yield await this.#take();
       }
       await pace.rest();

@@ -8,6 +8,8 @@ import { U64_MAX } from '../model/u64.ts';
 export interface ShownSample {
   readonly sample: Sample;
   readonly descriptors: Descriptors;
+  /** Of histograms: the name of the stat that adds up what each counts. */
+  readonly sums: ReadonlyMap<string, string>;
   /** True for the sum over all objects of its target. */
   readonly isSum: boolean;
 }
@@ -20,19 +22,20 @@ type Descriptors = ReadonlyMap<string, StatDescriptor>;
  */
 export function* shownSamples(values: DomainValues, selection: Selection): Generator<ShownSample, void> {
   for (const schema of values.schemas) {
-    const { each, sum } = descriptorsOf(selection.of(schema));
+    const { each, sum, sums } = descriptorsOf(selection.of(schema));
     const samples = values.samples.filter(
       ({ provider, target, stale }) => provider === schema.provider && target === schema.target && stale === undefined,
     );
-    if (each.size > 0) for (const sample of samples) yield { sample, descriptors: each, isSum: false };
+    if (each.size > 0) for (const sample of samples) yield { sample, descriptors: each, sums, isSum: false };
     const whole = sum.size > 0 ? summed(samples, sum) : undefined;
-    if (whole !== undefined) yield { sample: whole, descriptors: sum, isSum: true };
+    if (whole !== undefined) yield { sample: whole, descriptors: sum, sums, isSum: true };
   }
 }
 
 interface ByShown {
   readonly each: Descriptors;
   readonly sum: Descriptors;
+  readonly sums: ReadonlyMap<string, string>;
 }
 
 const known = new WeakMap<readonly ShownStat[], ByShown>();
@@ -42,7 +45,10 @@ function descriptorsOf(stats: readonly ShownStat[]): ByShown {
   if (found === undefined) {
     const of = (wanted: ShownStat['shown']): Descriptors =>
       new Map(stats.filter(({ shown }) => shown === wanted).map(({ stat }) => [stat.name, stat]));
-    known.set(stats, (found = { each: of('each'), sum: of('sum') }));
+    const sums = new Map(
+      stats.flatMap(({ stat: { name }, sumName }) => (sumName === undefined ? [] : [[name, sumName] as const])),
+    );
+    known.set(stats, (found = { each: of('each'), sum: of('sum'), sums }));
   }
   return found;
 }

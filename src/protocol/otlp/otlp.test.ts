@@ -15,11 +15,12 @@ const AT_NS = 1_700_000_000_123_456_789n;
 const object = new OtlpObject([['virtstat.domain.name', 'a"b\n\ud800']], 5n);
 
 /** The one metric that a value of one stat becomes. */
-function sent(stat: StatDescriptor, value: StatValue, histograms: HistogramForm = 'explicit') {
+function sent(stat: StatDescriptor, value: StatValue, histograms: HistogramForm = 'explicit', sum?: StatValue) {
   const writer = new OtlpWriter({ resource: [['host.name', 'h']], version: '1', histograms });
-  const stats = [{ name: stat.name, value }];
+  const stats = [{ name: stat.name, value }, ...(sum === undefined ? [] : [{ name: 'sum', value: sum }])];
   const sample: Sample = { domain: 'd', provider: 'kvm', target: 'vcpu', via: 'kvm-file', collectedAtNs: AT_NS, stats };
-  writer.add(sample, new Map([[stat.name, stat]]), object);
+  const sums = sum === undefined ? new Map() : new Map([[stat.name, 'sum']]);
+  writer.add(sample, { descriptors: new Map([[stat.name, stat]]), sums }, object);
   const { resourceMetrics } = fromBinary(ExportMetricsServiceRequestSchema, writer.take());
   expect(writer.points).toBe(0);
   return resourceMetrics[0]?.scopeMetrics[0]?.metrics[0];
@@ -104,6 +105,20 @@ describe('a log2 histogram', () => {
       },
     });
     expect(sent(stat, [U64_MAX, 1n])).toBeUndefined();
+  });
+
+  it.each(['explicit', 'exponential'] as const)('has the sum that its schema knows, %s', (form) => {
+    const sumOf = (counts: readonly bigint[], sum?: StatValue) => {
+      const data = sent(stat, counts, form, sum)?.data;
+      return data?.case === 'histogram' || data?.case === 'exponentialHistogram'
+        ? data.value.dataPoints[0]?.sum
+        : 'none';
+    };
+    expect(sumOf([0n, 2n, 1n], 5n)).toBe(5);
+    expect(sumOf([0n, 2n, 1n], U64_MAX)).toBe(2 ** 64);
+    expect(sumOf([0n, 0n, 0n], 5n)).toBe(0);
+    expect(sumOf([0n, 2n, 1n])).toBeUndefined();
+    expect(sumOf([0n, 2n, 1n], [5n])).toBeUndefined();
   });
 
   it('has bounds that ascend, also where no double is exact', () => {

@@ -42,6 +42,13 @@ export class OtlpObject {
   }
 }
 
+/** What of a sample is sent, by names of its stats. */
+export interface SentStats {
+  readonly descriptors: ReadonlyMap<string, StatDescriptor>;
+  /** Of histograms: the name of the stat of the sample, in the same steps, that adds up what each counts; absent: none is known. */
+  readonly sums?: ReadonlyMap<string, string>;
+}
+
 /** What a writer puts around all points. */
 export interface OtlpWriterOptions {
   /** Who says all this. */
@@ -56,6 +63,12 @@ type Kind = 'sum' | 'gauge' | 'histogram' | 'exponentialHistogram';
 
 /** Field numbers of Metric's oneof `data`. */
 const DATA_FIELDS: Readonly<Record<Kind, number>> = { gauge: 5, sum: 7, histogram: 9, exponentialHistogram: 10 };
+
+/** What a sample says of a histogram beside its counts. */
+interface Beside {
+  readonly boundaries: readonly bigint[] | undefined;
+  readonly sum: bigint | undefined;
+}
 
 /** Values of one stat of all objects. */
 interface Stream {
@@ -113,10 +126,10 @@ export class OtlpWriter {
   }
 
   /** Adds every value of a sample that has a descriptor. */
-  add(sample: Sample, descriptors: ReadonlyMap<string, StatDescriptor>, object: OtlpObject): void {
+  add(sample: Sample, { descriptors, sums }: SentStats, object: OtlpObject): void {
     for (const entry of sample.stats) {
       const descriptor = descriptors.get(entry.name);
-      if (descriptor !== undefined) this.#addEntry(sample, entry, descriptor, object);
+      if (descriptor !== undefined) this.#addEntry(sample, entry, descriptor, object, sums?.get(entry.name));
     }
   }
 
@@ -136,7 +149,13 @@ export class OtlpWriter {
     return request.join().join().finish();
   }
 
-  #addEntry(sample: Sample, { name, value }: StatEntry, descriptor: StatDescriptor, object: OtlpObject): void {
+  #addEntry(
+    sample: Sample,
+    { name, value }: StatEntry,
+    descriptor: StatDescriptor,
+    object: OtlpObject,
+    sumName: string | undefined,
+  ): void {
     if (typeof value !== 'object') {
       const stream = this.#streamOf(sample, descriptor);
       if (stream.kind === 'sum' || stream.kind === 'gauge') {
@@ -145,7 +164,8 @@ export class OtlpWriter {
       return;
     }
     if (!isHistogram(descriptor)) return;
-    const point = this.#histogramPoint(sample, descriptor, value, boundariesOf(name, sample.stats), object);
+    const beside = { boundaries: boundariesOf(name, sample.stats), sum: integerIn(sample, sumName) };
+    const point = this.#histogramPoint(sample, descriptor, value, beside, object);
     if (point !== undefined) this.#written(this.#streamOf(sample, descriptor)).bytes(point);
   }
 
@@ -165,15 +185,18 @@ export class OtlpWriter {
     sample: Sample,
     descriptor: StatDescriptor,
     counts: readonly bigint[],
-    boundaries: readonly bigint[] | undefined,
+    { boundaries, sum }: Beside,
     { attributes, startNs }: OtlpObject,
   ): Uint8Array | undefined {
     const count = totalCount(counts);
     if (count > U64_MAX) return undefined;
+    const { factor } = otlpUnitOf(descriptor);
     const common = {
       attributes: [...attributes],
       timeUnixNano: sample.collectedAtNs,
       count,
+      // The kernel adds to both in turn; where nothing was counted there is nothing to add up.
+      ...(sum !== undefined && { sum: count === 0n ? 0 : Number(sum) * factor }),
       ...(startNs !== undefined && { startTimeUnixNano: startNs }),
     };
     if (kindOf(descriptor, this.#histograms) === 'exponentialHistogram') {
@@ -190,7 +213,6 @@ export class OtlpWriter {
     }
     const bounds = explicitBounds(descriptor, counts.length, boundaries);
     if (bounds === undefined) return undefined;
-    const { factor } = otlpUnitOf(descriptor);
     return toBinary(
       HistogramDataPointSchema,
       create(HistogramDataPointSchema, {
@@ -234,6 +256,11 @@ export class OtlpWriter {
       if (owner === undefined || owner === stat) return name;
     }
   }
+}
+
+function integerIn({ stats }: Sample, name: string | undefined): bigint | undefined {
+  const value = name === undefined ? undefined : stats.find((entry) => entry.name === name)?.value;
+  return typeof value === 'bigint' ? value : undefined;
 }
 
 function kindOf(descriptor: StatDescriptor, histograms: HistogramForm): Kind {
