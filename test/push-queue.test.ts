@@ -77,8 +77,7 @@ function expectEachOnce(collector: Collector, longestPauseMs: number): void {
 /** What stands in the queue's files and was not acknowledged, by the layout of its records: bodies in hex. */
 function bodiesInFiles(): readonly string[] {
   const slots = readFileSync(join(queueDirectory, 'acknowledged'));
-  const [first, second] = [slots.readBigUInt64LE(8), slots.readBigUInt64LE(24)];
-  const acknowledged = first > second ? first : second;
+  const [, acknowledged = 0n] = [8, 24].map((at) => slots.readBigUInt64LE(at)).sort((a, b) => (a < b ? -1 : 1));
   const bodies: string[] = [];
   for (const name of readdirSync(queueDirectory)
     .filter((each) => each.endsWith('.segment'))

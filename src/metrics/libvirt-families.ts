@@ -24,7 +24,7 @@ function rows(prefix: string, provider: string, target: string, ...list: readonl
 
 /**
  * Those that are one stat each. Beside them there are `libvirt_up`, `libvirt_domain_vcpu_state` and
- * `libvirt_domain_memory_stats_used_percent`; nothing here measures `libvirt_domain_vcpu_wait_seconds_total`.
+ * `libvirt_domain_memory_stats_used_percent`.
  */
 export const LIBVIRT_FAMILIES: readonly LibvirtFamily[] = [
   ...rows(
@@ -79,6 +79,7 @@ export const LIBVIRT_FAMILIES: readonly LibvirtFamily[] = [
     'process',
     'vcpu',
     ['time_seconds', 'counter', 'run_time', 'CPU time of a vCPU'],
+    ['wait_seconds', 'counter', 'run_wait', 'Time for which the scheduler had a vCPU wait for a processor'],
     ['delay_seconds', 'counter', 'run_delay', 'Time in which a vCPU waited for a processor'],
   ),
 ];

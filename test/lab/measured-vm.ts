@@ -3,6 +3,7 @@ import type { Schema, StatDescriptor } from '../../src/model/stat.ts';
 import { Registry } from '../../src/registry/registry.ts';
 import { LocalSource } from '../../src/source/local/local-source.ts';
 import { cgroupSheets } from '../../src/source/process/cgroup-stats.ts';
+import { vcpuSheets } from '../../src/source/process/stats.ts';
 import { newerQemuRoot, startQemu, type VmOptions } from './qemu.ts';
 import { RawQmp } from './qmp.ts';
 
@@ -37,7 +38,7 @@ export async function ownSchemas(): Promise<readonly Schema[]> {
   const byKey = Map.groupBy(all, ({ provider, target }) => `${provider} ${target}`);
   return [...byKey.values()].map(([first, ...others]) => {
     const { provider, target } = first as Schema;
-    const more = provider === 'process' && target === 'vm' ? ofEveryCgroup() : [];
+    const more = provider === 'process' ? ofEveryKernel(target) : [];
     const stats = [first as Schema, ...others].flatMap((schema) => schema.stats);
     // The same name may have another unit elsewhere.
     const different = new Map([...stats, ...more].map((stat) => [JSON.stringify(stat), stat]));
@@ -45,9 +46,11 @@ export async function ownSchemas(): Promise<readonly Schema[]> {
   });
 }
 
-/** A machine has control groups of one version, as a rule; the page has both. */
-function ofEveryCgroup(): readonly StatDescriptor[] {
-  return cgroupSheets(scaleOfTicks(clockTicksPerSecond())).flatMap(({ stats }) => stats);
+/** A machine has control groups of one version, as a rule, and its scheduler keeps few accounts; the page has all. */
+function ofEveryKernel(target: string): readonly StatDescriptor[] {
+  const ticks = scaleOfTicks(clockTicksPerSecond());
+  const sheets = target === 'vm' ? cgroupSheets(ticks) : vcpuSheets({ ticks, hasWaits: true });
+  return sheets.flatMap(({ stats }) => stats);
 }
 
 async function schemasOf(options: VmOptions, tap: string): Promise<readonly Schema[]> {

@@ -63,7 +63,11 @@ beforeEach(() => {
     { path: '/machine/cpu1', threadId: 2 },
   ];
   iothreads = [];
-  provider = new ProcessProvider(
+  provider = newProvider();
+});
+
+function newProvider(): ProcessProvider {
+  return new ProcessProvider(
     { pid: PID, startTicks: BigInt(START) },
     {
       procRoot: root,
@@ -72,7 +76,7 @@ beforeEach(() => {
       hasExited: () => false,
     },
   );
-});
+}
 
 afterEach(() => {
   provider.close();
@@ -137,6 +141,25 @@ describe('a thread', () => {
     for (const id of [1, 2]) write(`${PID}/task/${id}/schedstat`, '0 0 0\n');
     const [schema] = await provider.schemas(domain, { ...call, target: 'vcpu' });
     expect(schema?.stats[0]?.name).toBe('voluntary_ctxt_switches');
+  });
+
+  it('tells how long a thread waited where the scheduler keeps that account, and only there', async () => {
+    for (const id of [1, 2])
+      write(`${PID}/task/${id}/sched`, `CPU ${id}/KVM (${id}, #threads: 4)\nwait_sum : ${id}.000007\n`);
+    const waits = async () =>
+      (await provider.stats(domain, { target: 'vcpu' }, call)).map((each) => valuesOf(each)['run_wait']);
+    for (const setting of [undefined, '0\n', '1\n']) {
+      if (setting !== undefined) write('sys/kernel/sched_schedstats', setting);
+      provider.close();
+      provider = newProvider();
+      expect(await waits()).toEqual(setting === '1\n' ? [1_000_007n, 2_000_007n] : [undefined, undefined]);
+    }
+    const [schema] = await provider.schemas(domain, { ...call, target: 'vcpu' });
+    expect(schema?.stats.at(-1)).toMatchObject({ name: 'run_wait', type: 'cumulative', unit: 'seconds', exponent: -9 });
+    // Switched off, the kernel leaves the line out.
+    write(`${PID}/task/1/sched`, 'CPU 0/KVM (1, #threads: 4)\n');
+    write(`${PID}/task/1/schedstat`, '1000 17 8\n');
+    expect(await waits()).toEqual([undefined, 2_000_007n]);
   });
 
   it('that was on no processor is not read again before it has been on one', async () => {

@@ -3,6 +3,7 @@ import { clockTicksPerSecond, scaleOfTicks } from '../../host/clock-ticks.ts';
 import type { OpenPlaces } from '../../host/kernel-files.ts';
 import { ProcessFolder } from '../../host/process-folder.ts';
 import { PROC_ROOT, type Process } from '../../host/processes.ts';
+import { keepsSchedulerAccounts } from '../../host/scheduler.ts';
 import { processCpuNs } from '../../host/syscalls.ts';
 import type { Availability, Domain } from '../../model/domain.ts';
 import { VirtstatError } from '../../model/errors.ts';
@@ -11,14 +12,28 @@ import type { CallOptions, OfferedProvider, SchemaOptions, StatsRequest } from '
 import type { Reading } from '../../model/sample.ts';
 import type { Schema } from '../../model/stat.ts';
 import { ProcessReader } from './process-reader.ts';
-import { iothreadSheets, type Sheet, vcpuSheets } from './stats.ts';
+import { iothreadSheets, type Sheet, type ThreadSheetOptions, vcpuSheets } from './stats.ts';
 import type { ThreadOf } from './thread.ts';
 import { ThreadReaders } from './thread-readers.ts';
 
 const NAME = 'process';
 
-/** The same for every VM of this machine, so that what is prepared for their form is prepared once. */
-let threadSheets: { readonly vcpu: readonly Sheet[]; readonly iothread: readonly Sheet[] } | undefined;
+interface ThreadSheets {
+  readonly vcpu: readonly Sheet[];
+  readonly iothread: readonly Sheet[];
+}
+
+/** By whether the scheduler keeps its accounts: the same for every VM of this machine, so that what is prepared for their form is prepared once. */
+const threadSheets = new Map<boolean, ThreadSheets>();
+
+function threadSheetsOf(options: ThreadSheetOptions): ThreadSheets {
+  let sheets = threadSheets.get(options.hasWaits);
+  if (sheets === undefined) {
+    sheets = { vcpu: vcpuSheets(options), iothread: iothreadSheets(options) };
+    threadSheets.set(options.hasWaits, sheets);
+  }
+  return sheets;
+}
 
 /** Says that there is nothing to read, not that reading failed. */
 const NOT_OFFERED = 'STATS_NOT_OFFERED';
@@ -68,7 +83,7 @@ export class ProcessProvider implements OfferedProvider {
       ticks,
       cpuNs: procRoot === PROC_ROOT ? clockOf(process.pid) : () => undefined,
     });
-    const { vcpu, iothread } = (threadSheets ??= { vcpu: vcpuSheets(ticks), iothread: iothreadSheets(ticks) });
+    const { vcpu, iothread } = threadSheetsOf({ ticks, hasWaits: keepsSchedulerAccounts(procRoot) });
     this.#vcpus = new ThreadReaders(this.#folder, vcpu);
     this.#iothreads = new ThreadReaders(this.#folder, iothread);
   }

@@ -1,6 +1,7 @@
 import { BYTES, COUNT, describeStat, NANOSECONDS, type Scale } from '../../model/describe.ts';
 import type { StatDescriptor } from '../../model/stat.ts';
 import { lines } from '../../protocol/proc/lines.ts';
+import { waitOfSched } from '../../protocol/proc/sched.ts';
 import { type Decode, fieldsOfStat, words } from '../../protocol/proc/words.ts';
 
 /** A file of the kernel, and the statistics that stand in it. */
@@ -86,18 +87,34 @@ function switches(prefix: string): readonly (readonly [string, StatDescriptor])[
   ];
 }
 
-/** The files of a thread that serves a vCPU, in the order in which they are to be read; `ticks` as {@link scaleOfTicks} gives it. */
-export function vcpuSheets(ticks: Scale | undefined): readonly Sheet[] {
+/** How long the fair scheduler had a thread wait for a processor: only some kernels keep that account, and only where they are told to. */
+const WAITS: Sheet = {
+  file: 'sched',
+  stats: [describeStat('run_wait', 'cumulative', NANOSECONDS)],
+  decode: waitOfSched(),
+};
+
+/** What the files of a thread depend on. */
+export interface ThreadSheetOptions {
+  /** As {@link scaleOfTicks} gives it. */
+  readonly ticks: Scale | undefined;
+  /** Whether the kernel keeps the scheduler's accounts. */
+  readonly hasWaits: boolean;
+}
+
+/** The files of a thread that serves a vCPU, in the order in which they are to be read. */
+export function vcpuSheets({ ticks, hasWaits }: ThreadSheetOptions): readonly Sheet[] {
   return [
     scheduling('schedstat', ''),
     sheetOfLines('status', switches('')),
     { file: 'stat', ...fields(ticks, [[39, describeStat('processor', 'instant', COUNT)]]) },
+    ...(hasWaits ? [WAITS] : []),
   ];
 }
 
 /** The files of an I/O thread: those of every thread, and what it read and wrote. */
-export function iothreadSheets(ticks: Scale | undefined): readonly Sheet[] {
-  return [...vcpuSheets(ticks), IO];
+export function iothreadSheets(options: ThreadSheetOptions): readonly Sheet[] {
+  return [...vcpuSheets(options), IO];
 }
 
 /** Kibibytes, as `status` has them. */

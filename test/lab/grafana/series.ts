@@ -23,7 +23,11 @@ const SCHEMAS: readonly Schema[] = [
   },
   INTERFACE_SCHEMA,
   { provider: 'process', target: 'vm', stats: [CPU_TIME, ...PROCESS_SHEETS.flatMap(({ stats }) => stats)] },
-  { provider: 'process', target: 'vcpu', stats: vcpuSheets(undefined).flatMap(({ stats }) => stats) },
+  {
+    provider: 'process',
+    target: 'vcpu',
+    stats: vcpuSheets({ ticks: undefined, hasWaits: false }).flatMap(({ stats }) => stats),
+  },
 ];
 
 /** Names of the series of stats that the curated profile shows, by `provider/target/stat`. */

@@ -131,7 +131,12 @@ describe('groups of bulk statistics', () => {
   it('vcpu: threads and KVM’s own by type, histograms and what has no known type left out', () => {
     const facts = factsOf([
       sample('state', 'vm', { vcpu_current: 2n, vcpu_maximum: 4n }),
-      sample('process', 'vcpu', { run_time: 12_345n, run_delay: 99n, user_time: 1n, system_time: 1n }, { path: 'a' }),
+      sample(
+        'process',
+        'vcpu',
+        { run_time: 12_345n, run_delay: 99n, run_wait: 98n, user_time: 1n, system_time: 1n },
+        { path: 'a' },
+      ),
       sample('process', 'vcpu', { user_time: 1n, system_time: 2n }, { path: 'b' }),
       sample(
         'kvm',
@@ -145,6 +150,7 @@ describe('groups of bulk statistics', () => {
       'vcpu.maximum uint 4',
       'vcpu.0.state int 1',
       'vcpu.0.time ullong 12345',
+      'vcpu.0.wait ullong 98',
       'vcpu.0.delay ullong 99',
       'vcpu.1.state int 1',
       'vcpu.1.time ullong 30000000',

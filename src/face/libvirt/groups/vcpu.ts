@@ -25,6 +25,7 @@ export function vcpuParameters(facts: DomainFacts): Parameters {
       return [
         ...int(`${prefix}.state`, RUNNING),
         ...ullong(`${prefix}.time`, thread && timeNs(facts, thread)),
+        ...ullong(`${prefix}.wait`, thread && numberIn(thread, 'run_wait')),
         ...ullong(`${prefix}.delay`, thread && numberIn(thread, 'run_delay')),
         ...(kvm === undefined ? [] : customParameters(facts, kvm, prefix)),
       ];

@@ -12,6 +12,7 @@ import { libvirtProviders } from '../providers.ts';
 import { StatsRecord } from '../stats-record.ts';
 import type { KernelStats } from './key-table.ts';
 import { KVM_KEYS } from './kvm.ts';
+import { PROCESS_KEYS } from './process.ts';
 
 const NOW_NS = 1_800_000_000_000_000_000n;
 const OPTIONS = { signal: new AbortController().signal };
@@ -107,6 +108,23 @@ describe('keys of libvirt', () => {
       taken += again.size;
     }
     expect(taken).toBeGreaterThan(200);
+  });
+
+  it('of a vCPU’s wait are taken where the host keeps that account: elsewhere libvirt says 0', async () => {
+    const record = recordOf({ 'vcpu.0.time': 5n, 'vcpu.0.wait': 7n, 'vcpu.1.time': 5n, 'vcpu.1.wait': 0n });
+    const provider = new LibvirtProvider(
+      PROCESS_KEYS,
+      async () => record,
+      () => undefined,
+    );
+    const readings = await provider.stats({ id: 'x', name: 'x', source: 'x' }, { target: 'vcpu' }, OPTIONS);
+    expect(readings.map(({ stats }) => stats)).toEqual([
+      [
+        { name: 'run_time', value: 5n },
+        { name: 'run_wait', value: 7n },
+      ],
+      [{ name: 'run_time', value: 5n }],
+    ]);
   });
 
   it('of KVM have a unit only where this host’s kernel says so', async () => {

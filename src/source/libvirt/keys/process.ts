@@ -23,7 +23,7 @@ const OF_CGROUP = new Described(
     .filter(({ controller }) => controller === 'cpuacct')
     .flatMap(({ stats }) => stats),
 );
-const OF_VCPU = new Described(vcpuSheets(undefined).flatMap(({ stats }) => stats));
+const OF_VCPU = new Described(vcpuSheets({ ticks: undefined, hasWaits: true }).flatMap(({ stats }) => stats));
 
 /** The steps in which the kernel shows the times of a process. */
 const TICK_NS = 10_000_000n;
@@ -32,7 +32,7 @@ const TIMES = ['time', 'user', 'system'] as const;
 
 /**
  * What the provider `process` has of a VM that libvirt runs, as far as a key of libvirt's means the same: the times of the control
- * group, or of the process where it is in none, its memory, and run time and delay of the threads of vCPUs.
+ * group, or of the process where it is in none, its memory, and run time, delay and wait of the threads of vCPUs.
  */
 export const PROCESS_KEYS: KeyTable = {
   provider: 'process',
@@ -58,6 +58,7 @@ export const PROCESS_KEYS: KeyTable = {
           const values = [
             ...OF_VCPU.value('run_time', numberOf(fields.get('time'))),
             ...OF_VCPU.value('run_delay', numberOf(fields.get('delay'))),
+            ...OF_VCPU.value('run_wait', waitOf(numberOf(fields.get('wait')))),
           ];
           return values.length === 0 ? [] : [{ path: vcpuPath(index), values }];
         }),
@@ -67,6 +68,11 @@ export const PROCESS_KEYS: KeyTable = {
 
 function isAsked(names: readonly string[] | undefined, isOfGroup: (name: string) => boolean): boolean {
   return names === undefined || names.some(isOfGroup);
+}
+
+/** libvirt says 0 where the kernel does not keep that account, as it does not by default. */
+function waitOf(waitNs: bigint | undefined): bigint | undefined {
+  return waitNs === 0n ? undefined : waitNs;
 }
 
 /**
