@@ -46,5 +46,6 @@ function reasonOf({ status, body }: HttpAnswer): string {
 /** What a server said, on one line and short. */
 export function shownText(text: string): string {
   const line = text.replaceAll(/[\s\p{Cc}\p{Cn}\ufffd]+/gu, ' ').trim();
-  return line.length > MAX_TOLD ? `${line.slice(0, MAX_TOLD)}…` : line;
+  // Not amid a character of two halves.
+  return line.length > MAX_TOLD ? `${line.slice(0, MAX_TOLD).replace(/[\ud800-\udbff]$/, '')}…` : line;
 }

@@ -193,6 +193,17 @@ describe('a sender', () => {
   });
 });
 
+describe('what a server says', () => {
+  it('is told on one line, up to so many characters, none of them cut', () => {
+    const told = (body: string) =>
+      outcomeOf({ status: 400, headers: {}, body: Buffer.from(body) }, 0) as { readonly reason: string };
+    expect(told(' a\n\tb\u001b ').reason).toBe('status 400: a b');
+    expect(told('x'.repeat(200)).reason).toBe(`status 400: ${'x'.repeat(200)}`);
+    expect(told('x'.repeat(201)).reason).toBe(`status 400: ${'x'.repeat(200)}…`);
+    expect(told(`${'x'.repeat(199)}\u{1f600}`).reason).toBe(`status 400: ${'x'.repeat(199)}…`);
+  });
+});
+
 describe('waits', () => {
   it('are those that the server asks for, up to a bound', () => {
     const asked = (value: string) =>

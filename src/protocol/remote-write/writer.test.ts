@@ -125,6 +125,20 @@ describe('a request', () => {
   });
 });
 
+describe('a histogram of the largest counts', () => {
+  it('is the nearest doubles of what they add up to', () => {
+    const bounds = new HistogramBounds([0n], NANO);
+    const point = { labels: web, bounds, counts: [U64_MAX, U64_MAX], sum: U64_MAX, collectedAtNs: 2_000_000n };
+    const family: MetricFamily = { name: 'wait_seconds', type: 'histogram', help: 'h', points: [point] };
+    expect(texts(decoded(writer(100, []).write([family], 9)))).toEqual([
+      `wait_seconds_bucket{domain=web,le=0.0} ${2 ** 64} @2`,
+      `wait_seconds_bucket{domain=web,le=+Inf} ${2 ** 65} @2`,
+      `wait_seconds_count{domain=web} ${2 ** 65} @2`,
+      `wait_seconds_sum{domain=web} ${Number('18446744073.709551615')} @2`,
+    ]);
+  });
+});
+
 describe('a series', () => {
   it('is not sent again with a value that was not read anew: it ends then, until there is a new one', () => {
     const write = writer(100, []);
