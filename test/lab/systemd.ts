@@ -22,13 +22,13 @@ export function whyNoSystemd(): string | undefined {
   const script = [
     'set -e; mount -t tmpfs tmpfs "$1"; mkdir "$1/upper" "$1/work" "$1/root"',
     'mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"',
-    'mount -t cgroup2 cgroup2 "$1/root/sys/fs/cgroup"',
+    'mount -t sysfs sysfs "$1/root/sys"; mount -t cgroup2 cgroup2 "$1/root/sys/fs/cgroup"',
   ].join('\n');
   const folder = mkdtempSync(join(tmpdir(), 'virtstat-systemd-'));
   try {
     const args = [...NAMESPACES, '--fork', '--', 'sh', '-c', script, 'sh', folder];
     const { status, stderr } = spawnSync('unshare', args, { encoding: 'utf8' });
-    return status === 0 ? undefined : `namespaces and mounts of its own cannot be made here: ${stderr.trim()}`;
+    return status === 0 ? undefined : `namespaces and mounts of its own cannot be made here: ${stderr.trim().split('\n', 1)[0]}`;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
