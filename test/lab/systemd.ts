@@ -28,7 +28,9 @@ export function whyNoSystemd(): string | undefined {
   try {
     const args = [...NAMESPACES, '--fork', '--', 'sh', '-c', script, 'sh', folder];
     const { status, stderr } = spawnSync('unshare', args, { encoding: 'utf8' });
-    return status === 0 ? undefined : `namespaces and mounts of its own cannot be made here: ${stderr.trim().split('\n', 1)[0]}`;
+    return status === 0
+      ? undefined
+      : `namespaces and mounts of its own cannot be made here: ${stderr.trim().split('\n', 1)[0]}`;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
