@@ -33,12 +33,19 @@ describe('the units under systemd', () => {
   it('make the user, and the first reader starts the daemon', async () => {
     await systemd.ok('systemd-sysusers');
     await systemd.ok('mkdir', '-p', '/etc/virtstat');
-    await configure(FOR_NOBODY);
     await systemd.ok('systemctl', 'enable', '--now', 'virtstatd-varlink.socket', 'virtstatd-libvirt.socket');
     expect(await systemd.show(UNIT, 'ActiveState')).toEqual({ ActiveState: 'inactive' });
     // A VM of another user, whose monitor is not for ours.
     const qemu = ['-name', 'of-nobody', '-machine', 'none', '-nodefaults', '-display', 'none', '-S'];
     await systemd.ok('systemd-run', '--unit=vm', '--uid=nobody', 'qemu-system-x86_64', ...qemu);
+    // Without a rule for them, readers are told whom to ask; the list is empty all the same.
+    const unruled = await systemd.ok('sh', '-c', '"$@" 2>&1', 'sh', ...READER, ...VIRTSTAT, 'list');
+    expect(unruled).toBe(
+      'virtstat: no virtual machine was found at virtstat+unix:/run/virtstat/varlink; ' +
+        'a virtstatd shows those that its rules ([[access]]) let you read',
+    );
+    await configure(FOR_NOBODY);
+    await systemd.ok('systemctl', 'reload', UNIT);
     await expect.poll(vms, POLL).toMatchObject([{ name: 'of-nobody' }]);
     expect(await systemd.show(UNIT, 'ActiveState', 'Type', 'User', 'NRestarts')).toEqual({
       ActiveState: 'active',
