@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { freePort } from './lab/listening-socket.ts';
 import { Systemd, whyNoSystemd } from './lab/systemd.ts';
 
 /** The units as they are shipped, under a systemd of their own: what a unit file promises only a service manager can show. */
@@ -112,6 +113,22 @@ describe('the units under systemd', () => {
       ...['list', '--name'],
     );
     expect(virsh).toBe('of-nobody');
+    expect(await systemd.show(UNIT, 'ActiveState')).toEqual({ ActiveState: 'active' });
+  });
+
+  it('start it for the first scrape, too', async () => {
+    await systemd.ok('systemctl', 'stop', UNIT);
+    const port = await freePort();
+    // The network is that of the host, where the port that is shipped may be taken.
+    const dropIn = '/etc/systemd/system/virtstatd-http.socket.d';
+    const lines = `[Socket]\nListenStream=\nListenStream=127.0.0.1:${port}\n`;
+    await systemd.ok('sh', '-c', `mkdir -p ${dropIn} && printf '%s' "$1" > ${dropIn}/port.conf`, 'sh', lines);
+    await systemd.ok('systemctl', 'daemon-reload');
+    await systemd.ok('systemctl', 'enable', '--now', 'virtstatd-http.socket');
+    expect(await systemd.show(UNIT, 'ActiveState')).toEqual({ ActiveState: 'inactive' });
+    const scrape = `fetch('http://127.0.0.1:${port}/metrics').then((answer) => answer.text()).then(console.log)`;
+    const page = await systemd.ok(...READER, 'node', '-e', scrape);
+    expect(page).toMatch(/^virtstat_process_vm_cpu_time_seconds_total\{domain="of-nobody"\} /m);
     expect(await systemd.show(UNIT, 'ActiveState')).toEqual({ ActiveState: 'active' });
   });
 });
