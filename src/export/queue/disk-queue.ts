@@ -191,7 +191,7 @@ export class DiskQueue {
     }
   }
 
-  /** As many as fit into a segment, at least one. */
+  /** As many as fit into a segment and onto the disk, at least one. */
   async #writeSome(): Promise<void> {
     const segmentBytes = Math.min(MAX_SEGMENT_BYTES, Math.floor(this.#maxBytes / SEGMENTS));
     let last = this.#segments.at(-1);
@@ -209,8 +209,7 @@ export class DiskQueue {
       sizeBytes += recordBytes(batch);
     }
     await this.#makeRoom(sizeBytes - last.sizeBytes);
-    await last.append(fitting);
-    this.#unwritten.splice(0, fitting.length);
+    this.#unwritten.splice(0, await last.appendSome(fitting));
   }
 
   async #makeRoom(bytes: number): Promise<void> {

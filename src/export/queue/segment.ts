@@ -107,6 +107,18 @@ export class Segment {
     return this.#places.at(-1)?.sequence;
   }
 
+  /** As {@link append}, or with the first ones alone where the disk has no room for all; resolves to how many. Rejects where it has none for one. */
+  async appendSome(batches: readonly QueuedBatch[]): Promise<number> {
+    for (let count = batches.length; ; count = Math.floor(count / 2)) {
+      try {
+        await this.append(batches.slice(0, count));
+        return count;
+      } catch (error) {
+        if (count <= 1) throw error;
+      }
+    }
+  }
+
   /** Writes records behind those that are there, and resolves when the disk has them. Rejects with the system's error: then none is there. */
   async append(batches: readonly QueuedBatch[]): Promise<void> {
     const records = batches.map(encodeRecord);
