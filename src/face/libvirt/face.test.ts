@@ -173,8 +173,12 @@ describe('to a client of libvirt', () => {
     expect(await connection.getVersion()).toBe(7_002_022);
     expect(await connection.getURI()).toBe('qemu:///system');
     expect(await connection.getHostname()).not.toBe('');
-    const { model, cpus, memoryKib } = await connection.call(classic.NODE_GET_INFO, undefined);
+    const { model, cpus, memoryKib, nodes, sockets, cores, threads } = await connection.call(
+      classic.NODE_GET_INFO,
+      undefined,
+    );
     expect([model !== '', cpus > 0, memoryKib > 1000n]).toEqual([true, true, true]);
+    expect(nodes * sockets * cores * threads).toBeGreaterThanOrEqual(cpus);
     const { map, present } = await connection.call(classic.NODE_GET_CPU_MAP, { needMap: 1, needOnline: 1, flags: 0 });
     expect([...map].reduce((sum, byte) => sum + byte.toString(2).replaceAll('0', '').length, 0)).toBe(present);
   });
@@ -323,8 +327,39 @@ describe('to a client of libvirt', () => {
     expect(await connection.call(classic.DOMAIN_GET_VCPUS, { domain, maxVcpus: 5, mapBytes: 1 })).toMatchObject({
       vcpus: [{ number: 0, state: 1, hostCpu: -1 }],
     });
+    const cpus = { domain, firstCpu: -1, cpus: 1, flags: 4 };
+    expect(await connection.call(classic.DOMAIN_GET_CPU_STATS, { ...cpus, maxParameters: 0 })).toEqual({
+      params: [],
+      count: 1,
+    });
+    expect(await connection.call(classic.DOMAIN_GET_CPU_STATS, { ...cpus, maxParameters: 3 })).toEqual({
+      params: [{ field: 'cpu_time', type: 'ullong', value: 5n }],
+      count: 1,
+    });
     expect(await connection.call(classic.DOMAIN_GET_VCPUS_FLAGS, { domain, flags: 4 })).toBe(2);
     expect(await connection.call(classic.DOMAIN_IS_ACTIVE, domain)).toBe(1);
+  });
+
+  it('CPU time by host CPU is refused as libvirt does, once it was said how much there would be', async () => {
+    const { name, uuid, id } = await connection.lookupByName('web');
+    const ask = (asked: Partial<classic.CpuStatsArgs>): Promise<classic.CpuStats> =>
+      connection.call(classic.DOMAIN_GET_CPU_STATS, {
+        ...{ domain: { name, uuid, id }, maxParameters: 0, firstCpu: 0, cpus: 0, flags: 0 },
+        ...asked,
+      });
+    const { count } = await ask({});
+    expect(count).toBe((await connection.call(classic.NODE_GET_INFO, undefined)).cpus);
+    expect(await ask({ cpus: 1 })).toEqual({ params: [], count: 2 });
+    await expect(ask({ cpus: count, maxParameters: 2 })).rejects.toMatchObject({
+      errorCode: 84,
+      errorDomain: 54,
+      errorMessage: "Operation not supported: operation 'getCpuacctPercpuUsage' not supported for backend 'cgroup V2'",
+    });
+    await expect(ask({ flags: 12 })).rejects.toMatchObject({
+      errorCode: 8,
+      errorDomain: 10,
+      errorMessage: 'unsupported flags (0x8) in function qemuDomainGetCPUStats',
+    });
   });
 
   it('the definition has what monitors look for, whatever characters are in it', async () => {
@@ -357,11 +392,11 @@ describe('to a client of libvirt', () => {
       errorDomain: 20,
       errorMessage: 'operation forbidden: read only access prevents virDomainShutdown',
     });
-    await expect(connection.call(define(262), undefined)).rejects.toMatchObject({
+    await expect(connection.call(define(298), undefined)).rejects.toMatchObject({
       errorCode: 39,
-      errorMessage: 'unknown procedure: 262',
+      errorMessage: 'unknown procedure: 298',
     });
-    expect(warnings).toMatchObject([['a client called a procedure that is not served', { procedure: 262 }]]);
+    expect(warnings).toMatchObject([['a client called a procedure that is not served', { procedure: 298 }]]);
     expect(source.questions.filter((question) => !['query-block', 'qom-get'].includes(question))).toEqual([]);
   });
 });
