@@ -11,7 +11,7 @@ import { Registry } from '../registry/registry.ts';
 import { LibvirtConnection } from '../source/libvirt/connection.ts';
 import { findDomain } from '../source/libvirt/lookup.ts';
 import { isLibvirtUri } from '../source/libvirt/uri.ts';
-import { openSources } from '../source/open.ts';
+import { type OpenSourcesOptions, openSources } from '../source/open.ts';
 
 /** Choices of {@link Connections}. */
 export interface ConnectionsOptions {
@@ -19,6 +19,8 @@ export interface ConnectionsOptions {
   readonly timeoutMs?: number | undefined;
   /** Hears why somebody gave nothing, or not all, where others may have. */
   readonly onError: (error: VirtstatError) => void;
+  /** What a person said of themselves. */
+  readonly asked: OpenSourcesOptions;
 }
 
 /** Which groups of statistics, of which domains, and how, in libvirt's bits. */
@@ -42,11 +44,14 @@ export class Connections implements AsyncDisposable {
   }
 
   /** Connects to nothing yet. @throws URI_INVALID, URI_UNSUPPORTED */
-  static async open(uris: readonly string[], { timeoutMs, onError }: ConnectionsOptions): Promise<Connections> {
+  static async open(uris: readonly string[], { timeoutMs, onError, asked }: ConnectionsOptions): Promise<Connections> {
     const others = uris.filter((uri) => !isLibvirtUri(uri));
     const registry = new Registry(await openSources(others), { deadlineMs: timeoutMs ?? DEFAULT_DEADLINE_MS });
     const options = timeoutMs === undefined ? {} : { callTimeoutMs: timeoutMs, openTimeoutMs: timeoutMs };
-    const daemons = [...new Set(uris)].filter(isLibvirtUri).map((uri) => new LibvirtConnection(uri, options));
+    const daemons = [...new Set(uris)].filter(isLibvirtUri).map((uri) => {
+      const credentials = asked.libvirtCredentials?.(uri) ?? {};
+      return new LibvirtConnection(uri, { ...options, credentials });
+    });
     const own = connectRegistry(registry, { onError, onClose: () => registry.close() });
     return new Connections(others.length === 0 ? daemons : [own, ...daemons], onError);
   }

@@ -1,5 +1,6 @@
 import type { CallOptions, FoundDomain, Source } from '../../model/provider.ts';
 import type { KernelSchemas } from '../kvm/kernel-schemas.ts';
+import type { LibvirtConnectionOptions } from './connection.ts';
 import { DomainList } from './domain-list.ts';
 import type { KernelStats } from './keys/key-table.ts';
 import { FoundLibvirtDomain, listedId } from './libvirt-domain.ts';
@@ -17,11 +18,11 @@ export class LibvirtSource implements Source {
    * Connects to nothing yet. `kernel` is what is known of this host's kernel, for a daemon on it.
    * @throws URI_INVALID, URI_UNSUPPORTED; see {@link parseLibvirtUri} for the forms
    */
-  constructor(uri: string, kernel?: KernelSchemas) {
+  constructor(uri: string, kernel?: KernelSchemas, options: LibvirtConnectionOptions = {}) {
     this.uri = uri;
     const isOnThisHost = parseLibvirtUri(uri).transport.kind === 'unix';
     this.#kernel = (target) => (isOnThisHost ? kernel?.stats(target) : undefined);
-    this.#list = new DomainList(uri);
+    this.#list = new DomainList(uri, options);
   }
 
   /** @throws what calling a libvirt daemon raises, where it never answered */

@@ -36,6 +36,8 @@ export interface LibvirtUri {
   readonly isSession: boolean;
   /** Who we are, where ssh or SASL asks. */
   readonly user?: string;
+  /** File that has credentials for SASL; by libvirt's rules if absent. */
+  readonly authFile?: string;
 }
 
 const TCP_PORT = 16509;
@@ -65,8 +67,8 @@ export function isLibvirtUri(uri: string): boolean {
  * | `qemu+tls://[USER@]HOST[:PORT]/system?pkipath=DIR` | behind TLS; `qemu://HOST/system` is the same |
  * | `qemu+ssh://[USER@]HOST[:PORT]/system` | through ssh; `socket`, `netcat`, `proxy`, `keyfile`, `command`, `no_tty` |
  *
- * `name=URI` on any of them is what the daemon is asked to open. `no_verify` is refused: who the other side is, is always
- * checked.
+ * `name=URI` on any of them is what the daemon is asked to open, `authfile=PATH` the file of credentials that is read where it wants
+ * to know who we are. `no_verify` is refused: who the other side is, is always checked.
  * @throws URI_INVALID, URI_UNSUPPORTED for a transport that there is not
  */
 export function parseLibvirtUri(uri: string): LibvirtUri {
@@ -83,12 +85,14 @@ export function parseLibvirtUri(uri: string): LibvirtUri {
   if (/^-|[\s'"\\]/.test(host)) throw invalid(uri, `${JSON.stringify(host)} is no host`);
   const parameters = parametersOf(uri, kind, url);
   const user = url.username === '' ? undefined : decoded(url.username);
+  const authFile = parameters.get('authfile');
   const place = { host, ...(url.port !== '' && { port: portOf(uri, url.port) }) };
   return {
     transport: transportOf(uri, kind, place, user, parameters),
     name: parameters.get('name') ?? `qemu://${url.pathname}`,
     isSession: url.pathname === '/session',
     ...(user !== undefined && { user }),
+    ...(authFile !== null && { authFile }),
   };
 }
 
@@ -147,7 +151,7 @@ function parseUrl(uri: string): URL {
 /** In a libvirt URI a plus sign is one. */
 function parametersOf(uri: string, kind: LibvirtTransport['kind'], url: URL): URLSearchParams {
   const parameters = new URLSearchParams(url.search.replaceAll('+', '%2B'));
-  const known = ['name', ...PARAMETERS[kind]];
+  const known = ['name', 'authfile', ...PARAMETERS[kind]];
   for (const [name, value] of parameters) {
     if (!known.includes(name)) throw invalid(uri, `qemu+${kind} takes ${known.join(', ')}, not ${name}`);
     if (name === 'no_verify' && value !== '0') {
