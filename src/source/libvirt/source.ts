@@ -4,13 +4,18 @@ import type { LibvirtConnectionOptions } from './connection.ts';
 import { DomainList } from './domain-list.ts';
 import type { KernelStats } from './keys/key-table.ts';
 import { FoundLibvirtDomain, listedId } from './libvirt-domain.ts';
-import { parseLibvirtUri } from './uri.ts';
+import { isDaemonOfThisHost, parseLibvirtUri } from './uri.ts';
+
+/** The source that reads the VMs of this host, its libvirt's too. */
+const LOCAL = 'local:';
 
 /** The domains of a libvirt daemon, on this host or another one. */
 export class LibvirtSource implements Source {
   readonly uri: string;
   readonly #list: DomainList;
   readonly #kernel: KernelStats;
+  /** The source that has the domains that run, too, where it is opened. */
+  readonly #better: string | undefined;
   /** By what tells them apart. */
   #domains: ReadonlyMap<string, FoundLibvirtDomain> = new Map();
 
@@ -20,7 +25,9 @@ export class LibvirtSource implements Source {
    */
   constructor(uri: string, kernel?: KernelSchemas, options: LibvirtConnectionOptions = {}) {
     this.uri = uri;
-    const isOnThisHost = parseLibvirtUri(uri).transport.kind === 'unix';
+    const target = parseLibvirtUri(uri);
+    const isOnThisHost = target.transport.kind === 'unix';
+    this.#better = isDaemonOfThisHost(target) ? LOCAL : undefined;
     this.#kernel = (target) => (isOnThisHost ? kernel?.stats(target) : undefined);
     this.#list = new DomainList(uri, options);
   }
@@ -32,7 +39,8 @@ export class LibvirtSource implements Source {
     this.#domains = new Map(
       listed.map((each) => {
         const id = listedId(each);
-        return [id, before.get(id) ?? new FoundLibvirtDomain(each, this.uri, this.#list.stats, this.#kernel)];
+        const { stats } = this.#list;
+        return [id, before.get(id) ?? new FoundLibvirtDomain(each, this.uri, stats, this.#kernel, this.#better)];
       }),
     );
     return [...this.#domains.values()].sort((a, b) => (a.domain.name < b.domain.name ? -1 : 1));

@@ -1,4 +1,6 @@
+import { dirname } from 'node:path';
 import { VirtstatError } from '../../model/errors.ts';
+import { systemFolder } from './sockets.ts';
 
 /** How a libvirt daemon is reached. */
 export type LibvirtTransport =
@@ -54,6 +56,12 @@ const PARAMETERS: Readonly<Record<LibvirtTransport['kind'], readonly string[]>> 
 /** Whether a URI is one of a libvirt connection to QEMU. */
 export function isLibvirtUri(uri: string): boolean {
   return /^qemu(\+[^:]*)?:/i.test(uri);
+}
+
+/** Whether it is the daemon of this host as a whole that a URI means, which the source `local:` asks of its VMs, too. */
+export function isDaemonOfThisHost({ transport, isSession }: LibvirtUri): boolean {
+  if (transport.kind !== 'unix' || isSession) return false;
+  return transport.socket === undefined || dirname(transport.socket) === systemFolder();
 }
 
 /**
