@@ -112,6 +112,7 @@ describe('virsh domstats', () => {
       ['domifstat', domain.name, TAP],
       ['domblkstat', domain.name, 'vda'],
       ['domblklist', domain.name],
+      ['domiflist', domain.name],
       ['domstate', domain.name, '--reason'],
       ['vcpucount', domain.name],
     ]) {

@@ -86,7 +86,8 @@ function descriptions(view: CallerView): readonly ServedProcedure[] {
     served(procedures.DOMAIN_GET_XML_DESC, async ({ domain, flags }, options) => {
       if ((flags & XML_SECURE) !== 0) throw denied('virDomainGetXMLDesc with secure flag');
       const facts = await view.facts(domain, DEFINITION_NEEDS, options);
-      return definitionOf(facts, view.reference(facts.domain));
+      const nics = await view.statistics.nics(view.reader, facts, options);
+      return definitionOf(facts, view.reference(facts.domain), nics);
     }),
     served(classic.DOMAIN_GET_MAX_VCPUS, async (domain, options) => {
       const facts = await view.facts(domain, VCPU_NEEDS, options);
