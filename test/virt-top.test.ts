@@ -194,6 +194,11 @@ it('virt-top shows the same of libvirt’s domains through virtstatd and through
   const web = await lab.start({ name: 'web-1', tap: TAP, bootSector });
   const db = await lab.start({ name: 'db-1', disksMib: [16], vcpus: 1, paused: true });
   await using served = await ServedFace.start([web, db].map((domain) => lab.pidOf(domain)));
+  // A QEMU that has just started takes seconds for what it is asked first.
+  await lab.virsh('domstats');
+  await expect
+    .poll(() => served.virsh('domstats', '--block'), { timeout: ANSWER_LIMIT_MS })
+    .toMatch(/(block\.count.*){2}/s);
   const ROUNDS = 4;
   const [ours = [], theirs = []] = await Promise.all(
     [served.uri, lab.readOnlyUri].map((uri) => virtTopRows(program.path, uri, ROUNDS)),
