@@ -3,6 +3,7 @@ import { config } from './targets/config.ts';
 import { hmp } from './targets/hmp.ts';
 import { json } from './targets/json.ts';
 import { kvmStats } from './targets/kvm-stats.ts';
+import { libvirtAuthFile } from './targets/libvirt-auth-file.ts';
 import { libvirtClient } from './targets/libvirt-client.ts';
 import { libvirtPayloads } from './targets/libvirt-payloads.ts';
 import { libvirtSasl } from './targets/libvirt-sasl.ts';
@@ -15,7 +16,7 @@ import { varlinkServer } from './targets/varlink-server.ts';
 /** Every parser of bytes from outside. */
 export const TARGETS: readonly FuzzTarget[] = [
   ...[json, qmpServer, qmpClient, hmp, varlinkServer, varlinkIdl, config, kvmStats],
-  ...[libvirtServer, libvirtClient, libvirtPayloads, libvirtSasl],
+  ...[libvirtServer, libvirtClient, libvirtPayloads, libvirtSasl, libvirtAuthFile],
 ];
 
 /** The target of a name; throws where there is none. */
