@@ -140,8 +140,10 @@ function outside(state: TopState): TopState {
 }
 
 function sortedBy(state: TopState, context: PressContext, ids: readonly string[]): TopState {
-  const { columns } = tableOf(state, context.data, context.nowNs);
-  const id = ids.find((each) => columns.some((column) => column.id === each));
+  const { columns, rows } = tableOf(state, context.data, context.nowNs);
+  const there = ids.filter((each) => columns.some((column) => column.id === each));
+  // A column that has nothing sorts nothing.
+  const id = there.find((each) => rows.some(({ cells }) => cells.has(each))) ?? there[0];
   if (id === undefined) return { ...state, message: `there is no column ${ids[0]} here` };
   return withLevel(state, { sort: { column: id, isReversed: false } });
 }
