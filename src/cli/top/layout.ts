@@ -3,8 +3,9 @@ import { clip, displayWidth, pad, printable } from '../render/text.ts';
 import type { Paint } from '../terminal.ts';
 import type { Sort, TableColumn, TableRow } from './table.ts';
 
-/** How wide the first column is where the others need room: narrower than that nobody knows who is who. */
+/** How wide the first column is where the others need room, and its part of a wide screen: names often differ at their end only. */
 const LABEL_WIDTH = 12;
+const LABEL_SHARE = 1 / 4;
 const MAX_LABEL_WIDTH = 60;
 
 /** The least that a column of numbers has, so that it does not move from look to look. */
@@ -73,7 +74,7 @@ function placedColumns(layout: TableLayout, width: number): readonly Placed[] {
   const { columns, sort } = layout;
   const [label, ...others] = columns.map((column) => ({ ...column, width: widthOf(column, layout) }));
   if (label === undefined) return [];
-  const narrow = Math.min(label.width, LABEL_WIDTH, width);
+  const narrow = Math.min(label.width, Math.max(LABEL_WIDTH, Math.floor(width * LABEL_SHARE)), width);
   let left = width - narrow;
   const fits = (column: Placed): boolean => {
     if (column.width + GAP > left) return false;

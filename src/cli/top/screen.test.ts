@@ -372,6 +372,9 @@ describe('the screens of one domain', () => {
       '    …',
       `    [2 ns, 4 ns)  4  ${'█'.repeat(36)}`,
     ]);
+    expect(lab.lines({ columns: 50, rows: 23 }).slice(6, 8)).toEqual([
+      ...['  p50 [2 ns, 4 ns)  p90 [2 ns, 4 ns)', '  p99 [2 ns, 4 ns)  p99.9 [2 ns, 4 ns)'],
+    ]);
     expect(lab.press('o').table.slice(2, 4)).toEqual([
       '  3 values counted between the last two looks (o: all)',
       expect.stringContaining('p50 [2 ns, 4 ns)'),
@@ -442,6 +445,12 @@ describe('every screen', () => {
   it('leaves out columns that do not fit, but not what it is sorted by', () => {
     expect(new Lab(THREE).press('N').lines({ columns: 24, rows: 9 })[2]).toBe(' NAME↓    CPU%  DELAY%');
     expect(new Lab(THREE).press('>', '>').lines({ columns: 24, rows: 9 })[2]).toBe(' NAME     CPU%  EXITS/s↓');
+  });
+
+  it('tells names apart that differ at their end, before it shows the last columns', () => {
+    const vms = ['a', 'b'].map((end) => ({ name: `instance-00000a1${end}`, percent: 1n }));
+    const columns = 'cpu,delay,exits,mem,disk,net,age,rss,read,write';
+    expect(new Lab(vms, columns).labels).toEqual(vms.map(({ name }) => name));
   });
 
   it('writes names out that would move the cursor, and counts wide ones', () => {
