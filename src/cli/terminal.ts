@@ -45,7 +45,9 @@ export function openTerminal(): Terminal {
     isInteractive,
     paint: isInteractive && hasColours(process.env) ? colours() : plainPaint,
     get size() {
-      return isInteractive ? { columns: stdout.columns || USUAL_SIZE.columns, rows: stdout.rows || USUAL_SIZE.rows } : undefined;
+      return isInteractive
+        ? { columns: stdout.columns || USUAL_SIZE.columns, rows: stdout.rows || USUAL_SIZE.rows }
+        : undefined;
     },
     gone: gone.signal,
     out: (text) => void stdout.write(text),
