@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { virtstat, virtstatJson } from './lab/cli.ts';
 import { guestRuns, newerQemuRoot, startQemu, type Vm, type VmOptions, whyNoVm } from './lab/qemu.ts';
 
@@ -50,7 +50,9 @@ async function valuesOf(file: string, stat: string): Promise<readonly Row[]> {
   }
 }
 
-describe.skipIf(noVm !== undefined)('VMs that run under KVM', () => {
+describe('VMs that run under KVM', () => {
+  beforeEach((context) => context.skip(noVm !== undefined, noVm));
+
   it('are recorded as they count, from their stats files and from their monitors', async () => {
     const output = join(folder, 'r.parquet');
     const args = ['halt_poll_fail_ns', 'exits', '--every', '200ms', '--for', '6s', '-o', output];

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DuckDBInstance } from '@duckdb/node-api';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { virtstat, virtstatJson } from './lab/cli.ts';
 import { startQemu, type Vm, whyNoVm } from './lab/qemu.ts';
 
@@ -98,7 +98,9 @@ function timeless(samples: unknown): unknown {
   return (samples as readonly Readonly<Record<string, unknown>>[]).map(({ 'collected-at': _, ...rest }) => rest);
 }
 
-describe.skipIf(noVm !== undefined)('a recording', () => {
+beforeEach((context) => context.skip(noVm !== undefined, noVm));
+
+describe('a recording', () => {
   it('is played again with the values that the VM has, every one of them exact', async () => {
     const output = pathOf('r.parquet');
     const run = await virtstat(...record(0, 200).slice(2), '--for', '3s', '-o', output);
@@ -143,7 +145,7 @@ describe.skipIf(noVm !== undefined)('a recording', () => {
   });
 });
 
-describe.skipIf(noVm !== undefined)('minutes that cannot be put into the one file', () => {
+describe('minutes that cannot be put into the one file', () => {
   it('stay beside it with status 1, until a recorder can', async () => {
     const output = pathOf('parted.parquet');
     const parts = `${output}.parts`;
@@ -170,7 +172,7 @@ describe.skipIf(noVm !== undefined)('minutes that cannot be put into the one fil
   });
 });
 
-describe.skipIf(noVm !== undefined)('a plot of what is read meanwhile', () => {
+describe('a plot of what is read meanwhile', () => {
   it('goes into a pipe when its time is over', async () => {
     const startMs = performance.now();
     const run = await virtstat(...from(0), 'plot', 'vcpu/exits', 'halt_wait_hist', '--for', '2s', '--every', '200ms');
@@ -182,7 +184,7 @@ describe.skipIf(noVm !== undefined)('a plot of what is read meanwhile', () => {
   });
 });
 
-describe.skipIf(noVm !== undefined)('a recorder that is killed', () => {
+describe('a recorder that is killed', () => {
   it(
     'loses the open minute only, and the next one goes on beside what is there',
     async () => {
@@ -210,7 +212,7 @@ describe.skipIf(noVm !== undefined)('a recorder that is killed', () => {
   );
 });
 
-describe.skipIf(noVm !== undefined)('a disk that is full', () => {
+describe('a disk that is full', () => {
   it(
     'costs the minute that it has no room for, which is said once, and ends with status 1',
     async (context) => {

@@ -100,7 +100,7 @@ function heatOption(panel: HeatPanel): EChartsCoreOption {
     grid: { left: 12, right: 24, top: 44, bottom: 24, ...LABELS_INSIDE },
     tooltip: {
       formatter: ({ data, value }: { data: { counted: number }; value: readonly number[] }) =>
-        `${times[value[0] ?? 0]} UTC<br>${buckets[value[1] ?? 0]}: ${data.counted}`,
+        `${times[value[0] ?? 0]} UTC<br>${buckets[value[1] ?? 0]}: ${Number(data.counted.toPrecision(4))}`,
     },
     xAxis: { type: 'category', data: times, axisLabel: { hideOverlap: true, ...TEXT } },
     yAxis: { type: 'category', data: buckets, axisLabel: { interval: 0, ...TEXT } },
