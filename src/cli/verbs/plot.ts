@@ -63,7 +63,11 @@ function required(stats: readonly string[]): readonly string[] {
 
 async function plotRecording(path: string, words: readonly string[], options: PlotVerbOptions): Promise<ExitStatus> {
   const terminal = openTerminal();
-  const panels = await recordedPanels(path, words.map(parseStatWord), { ...options, signal: untilStopped(terminal) });
+  const panels = await recordedPanels(path, words.map(parseStatWord), {
+    ...options,
+    signal: untilStopped(terminal),
+    onUnusable: ({ message }) => terminal.warn(message),
+  });
   return finish(panels, path, options, terminal);
 }
 

@@ -49,9 +49,11 @@ export class WindowReader {
     const loaded = this.#loaded;
     if (loaded !== undefined && loaded.fromNs <= atNs && atNs < loaded.toNs) return loaded;
     // Whoever asks next shares it; where it fails, they try again.
-    this.#window ??= this.#load(atNs, signal).finally(() => {
-      this.#window = undefined;
-    });
+    this.#window ??= this.#recording
+      .sparing(() => this.#load(atNs, signal), signal)
+      .finally(() => {
+        this.#window = undefined;
+      });
     return this.#window;
   }
 
