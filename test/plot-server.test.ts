@@ -39,7 +39,7 @@ function listen(path: string): Promise<FakeMonitor> {
           { name: 'exits', value: exits },
           { name: 'halt_wait_hist', value: [0n, exits / 2n, exits / 4n, 0n] },
         ];
-        return { provider: 'kvm', target: 'vcpu', path: `/machine/unattached/device[${cpu}]`, stats };
+        return { provider: 'kvm', path: `/machine/unattached/device[${cpu}]`, stats };
       });
     },
   };

@@ -77,6 +77,11 @@ export class Recording implements AsyncDisposable {
     return this.#lives.map(({ domain }) => domain);
   }
 
+  /** The domains as they were at any time: under all names that they had. */
+  get knownDomains(): readonly Domain[] {
+    return this.#lives.flatMap(({ known }) => known);
+  }
+
   /** Its files, in the order in which they were written. */
   get segments(): readonly Segment[] {
     return this.#found.segments;

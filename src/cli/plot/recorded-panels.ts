@@ -38,7 +38,7 @@ export async function recordedPanels(
   const { filters, unknown } = selectStats(words, schemas);
   if (unknown[0] !== undefined) throw unknown[0];
   const isMeant = meantBy(words);
-  if (domains !== undefined) checkDomains(domains, recording.domains, []);
+  if (domains !== undefined) checkDomains(domains, recording.knownDomains, []);
   const series = await recording.read(
     {
       ...readFilter(withBoundaries(filters, schemas)),
