@@ -1,10 +1,10 @@
-import { scaled } from '../render/scaled.ts';
 import { clip, displayWidth, pad, printable } from '../render/text.ts';
 import type { Paint, Style } from '../terminal.ts';
 import { BrailleCanvas, DOTS_HIGH, DOTS_WIDE } from './braille.ts';
 import { type ChartLine, type LinePanel, type TimeSpan, timeSpan } from './panel.ts';
 import { type ValueAxis, valueAxis } from './ticks.ts';
 import { AXIS_COLUMNS, timeAxisLine } from './time-axis.ts';
+import { valueText } from './value-text.ts';
 
 /** How large a panel may be on a terminal. */
 export interface PanelSize {
@@ -75,7 +75,7 @@ function draw(
 /** The label of each row, the uppermost first; empty where it has none. */
 function axisLabels({ min, max, ticks }: ValueAxis, rows: number, { scale, suffix }: LinePanel): string[] {
   const labels = Array.from({ length: rows }, () => '');
-  for (const tick of ticks) labels[rowOf(tick, { min, max }, rows)] = scaled(tick, scale, suffix);
+  for (const tick of ticks) labels[rowOf(tick, { min, max }, rows)] = printable(valueText(tick, scale, suffix));
   return labels;
 }
 
@@ -98,7 +98,7 @@ function endMarks(lines: readonly ChartLine[], axis: ValueAxis, rows: number): R
 }
 
 function legend({ lines, scale, suffix }: LinePanel, width: number, paint: Paint): readonly string[] {
-  const text = (raw: number): string => scaled(raw, scale, suffix);
+  const text = (raw: number): string => printable(valueText(raw, scale, suffix));
   return lines.map(({ label, points }, index) => {
     const values = points.flatMap(({ value }) => value ?? []);
     const last = points.at(-1)?.value;

@@ -55,8 +55,8 @@ describe('on a terminal', () => {
     const times = text
       .filter((line) => line.endsWith('UTC'))
       .join()
-      .match(/\d\d:\d\d:\d\d/g);
-    expect(times).toEqual(['22:00:00', '22:00:01']);
+      .match(/\d\d:\d\d:\S+/g);
+    expect(times).toEqual(['22:00:00.0', '22:00:00.5', '22:00:01.0', '22:00:01.5']);
   });
 
   it('a histogram has its largest bucket on top, the empty ones at its ends left out', () => {
