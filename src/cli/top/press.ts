@@ -165,11 +165,17 @@ function prompting(state: TopState, kind: Prompt['kind']): TopState {
 function typed(state: TopState, prompt: Prompt, key: KeyName, context: PressContext): TopState {
   if (key === 'enter') return accepted({ ...state, prompt: undefined }, prompt, context);
   if (key === 'escape') return withFilterOf({ ...state, prompt: undefined }, prompt, prompt.before);
-  const text =
-    key === 'backspace' ? [...prompt.text].slice(0, -1).join('') : prompt.text + ([...key].length === 1 ? key : '');
+  const text = edited(prompt.text, key);
   if (text.length > MAX_TYPED) return state;
   const next = { ...state, prompt: { ...prompt, text } };
   return isPattern(text) ? withFilterOf(next, prompt, text) : next;
+}
+
+/** The text after a key; Ctrl-U begins anew, as in a shell. */
+function edited(text: string, key: KeyName): string {
+  if (key === 'ctrl-u') return '';
+  if (key === 'backspace') return [...text].slice(0, -1).join('');
+  return [...key].length === 1 ? text + key : text;
 }
 
 /** A filter is seen at work while it is typed. */

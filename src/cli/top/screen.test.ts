@@ -192,6 +192,7 @@ describe('the screen of all domains', () => {
     expect(lab.lines()[1]).toMatch(/^columns: ….{63},exits_$/);
     expect(displayWidth(lab.lines()[1] ?? '')).toBe(80);
     expect(lab.lines({ columns: 5, rows: 9 })[1]).toBe('colu…');
+    expect(lab.press('ctrl-u').type('age').press('enter').table[0]).toMatch(/^ NAME +AGE/);
   });
 
   it('says where there is no such column', () => {
