@@ -27,8 +27,8 @@ export function timeTicks({ startMs, endMs }: TimeSpan, room: number, gap: numbe
     const width = tickText(startMs, stepMs, withDay).length + gap;
     const first = Math.ceil(startMs / stepMs) * stepMs;
     const count = Math.floor((endMs - first) / stepMs) + 1;
-    // As many as there were room for, were they spread over all of it.
-    if (((endMs - startMs) / stepMs) * width > room) continue;
+    // A step must have room, and so must all texts together, those at the ends too.
+    if (Math.max((endMs - startMs) / stepMs, count) * width > room) continue;
     if (count < 1 || startMs === endMs) break;
     return Array.from({ length: count }, (_, index) => first + index * stepMs).map((atMs) => ({
       atMs,
