@@ -146,6 +146,11 @@ describe('a recording', () => {
     expect(text.stdout).toMatch(/┤[⠁-⣿]/);
     expect(text.stdout).toContain(`${vm.name} /machine/unattached/device[0]  last 0 s/s`);
 
+    const unnamed = await virtstat('plot', input);
+    expect(unnamed).toMatchObject({ status: 2, stdout: '' });
+    const [, hint = ''] = /`virtstat (-c replay:\S+ schemas)` lists them\n$/.exec(unnamed.stderr) ?? [];
+    expect((await virtstat(...hint.split(' '))).stdout).toContain('halt_poll_fail_ns');
+
     expect(await virtstat('plot', input, 'halt_poll_fail_ns', '--svg', svg, '--html', html)).toEqual({
       ...{ status: 0, stdout: '', stderr: '' },
     });

@@ -25,8 +25,9 @@ const NEXT_ROWS = [0, 1, -1, 2, -2];
 /** The fewest columns that a picture has, however long the labels are. */
 const MIN_PICTURE_COLUMNS = 16;
 
-/** Rows from one label of the value axis to the next, at least. */
+/** Rows from one label of the value axis to the next, and the fewest steps: with less, most of a low picture would stand empty. */
 const ROWS_PER_TICK = 3;
+const MIN_STEPS = 3;
 
 /** A panel of lines as text: title, picture with its axes, legend with the last, least and largest value of each line. */
 export function linePanelText(panel: LinePanel, size: PanelSize, paint: Paint): readonly string[] {
@@ -34,7 +35,8 @@ export function linePanelText(panel: LinePanel, size: PanelSize, paint: Paint): 
   const span = timeSpan(panel);
   const values = panel.lines.flatMap(({ points }) => points.flatMap(({ value }) => value ?? []));
   if (span === undefined || values.length === 0) return [title, '  nothing to show: it takes two samples at least'];
-  const axis = valueAxis(least(values), most(values), Math.floor(size.rows / ROWS_PER_TICK), panel.scale);
+  const steps = Math.max(MIN_STEPS, Math.floor(size.rows / ROWS_PER_TICK));
+  const axis = valueAxis(least(values), most(values), steps, panel.scale);
   const labels = axisLabels(axis, size.rows, panel);
   const labelWidth = Math.max(...labels.map((label) => displayWidth(label)));
   const columns = Math.max(MIN_PICTURE_COLUMNS, size.columns - labelWidth - AXIS_COLUMNS);
