@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -53,6 +53,15 @@ describe('record', () => {
     await expect.poll(() => terminal.lines()[0], POLL).toMatch(progress);
     await expect.poll(() => terminal.lines()[1], POLL).toBe('status 0');
     expect(terminal.lines()[0]).toMatch(/^0:02 of 0:02 {2}\d+ sweeps, .* KiB in \S+shown\.parquet$/);
+  });
+
+  it('says it on a terminal that does not know its size, too', (context) => {
+    if (spawnSync('script', ['--version']).error !== undefined) context.skip('script(1) is not installed');
+    const words = command('sizeless.parquet', '--for', '1s').map((word) => `'${word}'`);
+    const script = ['-qfec', `stty cols 0 rows 0; exec ${words.join(' ')}`, '/dev/null'];
+    const { stdout } = spawnSync('script', script, { encoding: 'utf8', timeout: 15_000 });
+    expect(stdout).toMatch(/\r0:00 of 0:01 {2}\d+ sweeps, \d+ samples, \d+ values {2}/);
+    expect(stdout).toMatch(/0:01 of 0:01 {2}\d+ sweeps, [^\r]*sizeless\.parquet\r\n$/);
   });
 
   it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -14,6 +14,8 @@ const SCHEMA: Schema = {
   target: 'vm',
   stats: [{ name: 'exits', type: 'cumulative', exponent: 0, size: 1 }],
 };
+/** Sixty segments take some seconds, on a machine that does other things more. */
+const SLOW_MS = 60_000;
 const START_NS = 1_795_000_000_000_000_000n;
 
 let directory: string;
@@ -46,7 +48,7 @@ async function valuesThere(): Promise<readonly bigint[]> {
 const upTo = (count: number): readonly bigint[] => Array.from({ length: count }, (_, second) => BigInt(second));
 
 describe('minutes of a directory', () => {
-  it('become one segment when there are sixty, and those that follow another', async () => {
+  it('become one segment when there are sixty, and those that follow another', { timeout: SLOW_MS }, async () => {
     for (let second = 0; second < MINUTES_PER_SEGMENT - 1; second++) await write(second);
     expect(names()).toHaveLength(MINUTES_PER_SEGMENT - 1);
     await write(MINUTES_PER_SEGMENT - 1);
@@ -60,7 +62,7 @@ describe('minutes of a directory', () => {
     expect(problems).toEqual([]);
   });
 
-  it('become one without the damaged one, which is kept', async () => {
+  it('become one without the damaged one, which is kept', { timeout: SLOW_MS }, async () => {
     for (let second = 0; second < MINUTES_PER_SEGMENT; second++) {
       if (second === MINUTES_PER_SEGMENT - 1) damage(names()[7] ?? '');
       await write(second);
@@ -74,6 +76,38 @@ describe('minutes of a directory', () => {
     await write(MINUTES_PER_SEGMENT);
     expect(names()).toHaveLength(1);
     expect(await valuesThere()).toEqual([...sound, BigInt(MINUTES_PER_SEGMENT)]);
+  });
+});
+
+describe('segments that were put together', () => {
+  it('are looked for again by whoever was reading them', { timeout: SLOW_MS }, async () => {
+    for (let second = 0; second < MINUTES_PER_SEGMENT - 1; second++) await write(second);
+    await using recording = await Recording.open(directory);
+    await write(MINUTES_PER_SEGMENT - 1);
+    expect(names()).toHaveLength(1);
+    const [exits] = await recording.read({});
+    expect(exits?.values).toEqual(upTo(MINUTES_PER_SEGMENT));
+    expect(recording.unusable).toEqual([]);
+  });
+
+  it('count once where a recorder was killed before it could remove them, and go with the next', async () => {
+    const path = join(directory, 'r.parquet');
+    const parts = `${path}.parts`;
+    for (const second of [0, 1]) await write(second, { path: parts });
+    const kept = join(directory, 'kept');
+    cpSync(parts, kept, { recursive: true });
+    await write(2, { path });
+    expect(existsSync(parts)).toBe(false);
+    cpSync(kept, parts, { recursive: true });
+    writeFileSync(join(parts, '.unfinished-r.parquet'), 'PAR1');
+
+    await using recording = await Recording.open(path);
+    expect((await recording.read({})).map(({ values }) => values)).toEqual([[0n, 1n, 2n]]);
+    await write(3, { path });
+    expect(existsSync(parts)).toBe(false);
+    await recording.refresh();
+    expect((await recording.read({})).map(({ values }) => values)).toEqual([[0n, 1n, 2n, 3n]]);
+    expect(problems).toEqual([]);
   });
 });
 
