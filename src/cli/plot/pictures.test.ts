@@ -4,6 +4,7 @@ import { plainPaint } from '../terminal.ts';
 import { heatPanelText } from './heat-text.ts';
 import { panelsHtml } from './html.ts';
 import { linePanelText } from './line-text.ts';
+import { screenLines } from './outlet.ts';
 import type { HeatPanel, LinePanel } from './panel.ts';
 import { panelsSvg } from './svg.ts';
 
@@ -47,6 +48,36 @@ describe('on a terminal', () => {
       '  a web-1  last 40/s, min 0/s, max 40/s',
       '  b db-1  last 0/s, min 0/s, max 40/s',
     ]);
+  });
+
+  it('of many lines the highest are named, and how many there are besides', () => {
+    const many = (count: number): LinePanel => ({
+      ...LINES,
+      lines: Array.from({ length: count }, (_, nth) => ({
+        label: `vm-${nth}`,
+        points: [0, 1].map((second) => ({ atMs: at(second), value: nth * second })),
+      })),
+    });
+    const legendOf = (panel: LinePanel, maxNamed?: number): readonly string[] =>
+      linePanelText(panel, { columns: 60, rows: 6, ...(maxNamed && { maxNamed }) }, plainPaint).slice(9);
+    expect(legendOf(many(21)).map((line) => line.slice(2, 4))).toEqual(
+      [...'abcdefghijklmnopqrstu'].map((mark) => `${mark} `),
+    );
+    expect(legendOf(many(22)).at(-1)).toBe('  … and 2 more that reach no higher (--domain chooses)');
+    expect(legendOf(many(3), 2)).toHaveLength(3);
+    const [highest, ...others] = legendOf(many(200));
+    expect(highest).toBe('  a vm-199  last 199/s, min 0/s, max 199/s');
+    expect(others).toHaveLength(20);
+    expect(others.at(-1)).toBe('  … and 180 more that reach no higher (--domain chooses)');
+    expect(legendOf(many(4), 2)[1]).toMatch(/^ {2}b vm-2 /);
+
+    for (const panels of [[many(200)], [many(200), HEAT], [many(3), many(30), many(2)]]) {
+      for (const rows of [24, 50]) {
+        const lines = screenLines(panels, { columns: 80, rows }, plainPaint);
+        expect(lines.length).toBeLessThanOrEqual(rows);
+        expect(lines.join('\n').match(/UTC$/gm)?.length).toBeGreaterThan(rows > 24 ? panels.length - 1 : 0);
+      }
+    }
   });
 
   it('the times below a short picture are each there once', () => {
