@@ -1,6 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { fileAt, moveWhole } from '../host/directory.ts';
-import { VirtstatError } from '../model/errors.ts';
+import { systemErrorCode, VirtstatError } from '../model/errors.ts';
 import { reasonOf } from './duckdb.ts';
 import * as sql from './sql.ts';
 
@@ -15,13 +15,19 @@ export interface UnusableFile {
 /** Follows the name of a file that was set aside. */
 const ASIDE = '.damaged';
 
-/** What DuckDB says where the operating system gave it nothing, which is no fault of the file's. */
-const SYSTEM_FAILED = /^IO Error: (Cannot|Could not) (open|read)|Permission denied|Out of Memory/i;
+/** What DuckDB says where the operating system gave it nothing, or it had no memory: no fault of the file's. */
+const SYSTEM_FAILED =
+  /^IO Error: (Cannot open|Could not (open|read from|write)) |No space left|Permission denied|Out of Memory/i;
+
+/** Whether it is no fault of any file's that reading or writing failed. */
+export function isOfSystem(error: unknown): boolean {
+  return systemErrorCode(error) !== undefined || SYSTEM_FAILED.test(reasonOf(error));
+}
 
 /** A file of a recording that DuckDB cannot read, and why. */
 export function unreadable(path: string, error: unknown): UnusableFile {
   const reason = VirtstatError.is(error) ? error.message : reasonOf(error);
-  const isDamaged = !VirtstatError.is(error) && !SYSTEM_FAILED.test(reason);
+  const isDamaged = !VirtstatError.is(error) && !isOfSystem(error);
   const what = isDamaged ? 'is cut or damaged' : 'cannot be read';
   const message = `${path} ${what}: ${reason}`;
   return { path, isDamaged, error: new VirtstatError('RECORDING_INVALID', message, { cause: error }) };

@@ -103,39 +103,52 @@ export class Recording implements AsyncDisposable {
    * @throws RECORDING_INVALID where all files are damaged, or there are more than {@link MAX_VALUES}; PATH_NOT_FOUND, CANCELLED
    */
   read(range: TimeRange, { signal }: { readonly signal?: AbortSignal } = {}): Promise<readonly TimeSeries[]> {
-    return this.sparing(() => this.#read(range, signal), signal);
+    const { fromNs = 0n, toNs = LAST_NS } = range;
+    return this.sparing(fromNs, toNs, (files) => this.#read({ ...range, fromNs, toNs }, files, signal), signal);
   }
 
   /**
-   * What `read` gives. Where it fails because of damaged files, those are unusable from then on, and it is called again for the
-   * others; where a file is there no more, for those that have taken its place.
+   * What `read` gives of the files that have anything of a time. Where it fails because of damaged ones, those are unusable from then
+   * on, and it is called again for the others; where a file is there no more, for those that have taken its place.
    * @throws what `read` throws
    */
-  async sparing<T>(read: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async sparing<T>(
+    fromNs: bigint,
+    toNs: bigint,
+    read: (files: readonly string[]) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const files = (): readonly string[] =>
+      this.segments.filter(({ info }) => info.startNs <= toNs && info.endNs >= fromNs).map(({ file }) => file.path);
+    const first = files();
     try {
-      return await read();
+      return await read(first);
     } catch (error) {
-      if (!VirtstatError.is(error) || !(await this.#canSpare(error, signal))) throw error;
+      if (!VirtstatError.is(error) || !(await this.#canSpare(error, first, signal))) throw error;
       await this.refresh({ ...(signal && { signal }) });
-      return read();
+      return read(files());
     }
   }
 
   /** Whether there is anything left to read after this error; what is damaged is known then. */
-  async #canSpare({ code, cause }: VirtstatError, signal: AbortSignal | undefined): Promise<boolean> {
+  async #canSpare(
+    { code, cause }: VirtstatError,
+    files: readonly string[],
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
     if (code === 'PATH_NOT_FOUND') return true;
     if (code !== 'RECORDING_INVALID' || cause === undefined) return false;
-    const paths = this.segments.map(({ file }) => file.path);
-    const damaged = await this.engine.run(`reading ${this.path}`, signal, (own) => damagedAmong(paths, own));
+    const damaged = await this.engine.run(`reading ${this.path}`, signal, (own) => damagedAmong(files, own));
     this.#finder.exclude(damaged);
-    return damaged.length > 0 && damaged.length < paths.length;
+    return damaged.length > 0 && damaged.length < this.segments.length;
   }
 
-  async #read(range: TimeRange, signal: AbortSignal | undefined): Promise<readonly TimeSeries[]> {
-    const { fromNs = 0n, toNs = LAST_NS, paths } = range;
-    const files = this.segments
-      .filter(({ info }) => info.startNs <= toNs && info.endNs >= fromNs)
-      .map(({ file }) => file.path);
+  async #read(
+    range: TimeRange & Required<Pick<TimeRange, 'fromNs' | 'toNs'>>,
+    files: readonly string[],
+    signal: AbortSignal | undefined,
+  ): Promise<readonly TimeSeries[]> {
+    const { fromNs, toNs, paths } = range;
     const groups = Map.groupBy(selectObjects(this.#lives, range), ({ schema: { provider, target } }) =>
       JSON.stringify([provider, target]),
     );

@@ -3,7 +3,7 @@ import { fileAt, isDirectory, listFiles, makeDirectory, moveWhole, removeEmptyDi
 import { holdLock } from '../host/lock-file.ts';
 import { removeFile } from '../host/small-file.ts';
 import { systemErrorCode, VirtstatError } from '../model/errors.ts';
-import { damagedAmong, setAside, type UnusableFile } from './damage.ts';
+import { damagedAmong, isOfSystem, setAside, type UnusableFile } from './damage.ts';
 import { type Engine, reasonOf } from './duckdb.ts';
 import { mergeInfos } from './info-builder.ts';
 import { copyOptions } from './open-minute.ts';
@@ -26,6 +26,12 @@ const LOCK_NAME = '.lock';
 
 /** How a recorder names a segment: what else lies in its directory is somebody else's. */
 const SEGMENT_NAME = /^\d{8}-.*\.parquet$/;
+
+/** Segments that are put together, and the path of what becomes of them: that of one of them, or another. */
+interface Merge {
+  readonly from: readonly Segment[];
+  readonly to: string;
+}
 
 /** Told of a damaged file that was set aside, and of where it is. */
 export type OnSetAside = (error: VirtstatError) => void;
@@ -118,28 +124,19 @@ export class SegmentStore implements Disposable {
 
   /** Puts minutes together to one segment, where there are enough of them. @throws RECORDING_FAILED */
   mergeMinutes(): Promise<void> {
-    return this.#sparing(() => this.#mergeMinutes());
+    return this.#mergeSound(() => {
+      const isMinute = ({ rowGroupCount, file }: Segment): boolean => rowGroupCount === 1 && file.path !== this.path;
+      const minutes = this.#segments.slice(this.#segments.findLastIndex((segment) => !isMinute(segment)) + 1);
+      return { from: minutes.length < MINUTES_PER_SEGMENT ? [] : minutes, to: minutes[0]?.file.path ?? '' };
+    });
   }
 
   /** Puts everything into one file, where it is to become one. @throws RECORDING_FAILED */
   mergeAll(): Promise<void> {
-    return this.#sparing(() => this.#mergeAll());
-  }
-
-  async #mergeMinutes(): Promise<void> {
-    const isMinute = ({ rowGroupCount, file }: Segment): boolean => rowGroupCount === 1 && file.path !== this.path;
-    const minutes = this.#segments.slice(this.#segments.findLastIndex((segment) => !isMinute(segment)) + 1);
-    if (minutes.length < MINUTES_PER_SEGMENT) return;
-    const [first, ...others] = minutes;
-    await this.#merge(minutes, first!.file.path, others);
-    await this.#look();
-  }
-
-  async #mergeAll(): Promise<void> {
-    const parts = this.#segments.filter(({ file }) => file.path !== this.path);
-    if (!this.isSingle || parts.length === 0) return;
-    await this.#merge(this.#segments, this.path, parts);
-    await this.#look();
+    return this.#mergeSound(() => {
+      const hasParts = this.isSingle && this.#segments.some(({ file }) => file.path !== this.path);
+      return { from: hasParts ? this.#segments : [], to: this.path };
+    });
   }
 
   /**
@@ -191,18 +188,23 @@ export class SegmentStore implements Disposable {
     this.#nextNumber = 1 + Math.max(0, ...names.map((name) => Number(/^\d{8}(?=-)/.exec(name)?.[0] ?? 0)));
   }
 
-  /** Does what segments are put together by; where that fails because of damaged ones, once more without them. */
-  async #sparing(merge: () => Promise<void>): Promise<void> {
+  /** Puts what is chosen together; where that fails because of damaged ones, what is chosen without them. */
+  async #mergeSound(choose: () => Merge): Promise<void> {
+    const { from, to } = choose();
+    if (from.length === 0) return;
     try {
-      await merge();
+      await this.#merge(from, to);
     } catch (error) {
-      const paths = this.#segments.map(({ file }) => file.path);
+      if (isOfSystem(VirtstatError.is(error) ? error.cause : error)) throw error;
+      const paths = from.map(({ file }) => file.path);
       const damaged = await damagedAmong(paths, this.#connection);
       if (damaged.length === 0) throw error;
       this.#setAside(damaged);
       await this.#look();
-      await merge();
+      const sound = choose();
+      if (sound.from.length > 0) await this.#merge(sound.from, sound.to);
     }
+    await this.#look();
   }
 
   #setAside(damaged: readonly UnusableFile[]): void {
@@ -221,7 +223,8 @@ export class SegmentStore implements Disposable {
     return found;
   }
 
-  async #merge(segments: readonly Segment[], path: string, replaced: readonly Segment[]): Promise<void> {
+  async #merge(segments: readonly Segment[], path: string): Promise<void> {
+    const replaced = segments.filter(({ file }) => file.path !== path);
     const info = mergeInfos(
       segments.map((segment) => segment.info),
       replaced.map(({ file }) => file.name),
