@@ -60,7 +60,7 @@ describe('a VM that goes away or stands still', () => {
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line) as Element[]);
-    expect(sweeps[0]?.map(({ domain }) => domain)).toEqual([victim.name, survivor.name]);
+    expect(new Set(sweeps[0]?.map(({ domain }) => domain))).toEqual(new Set([victim.name, survivor.name]));
     // The monitor may have been asked for values, or be gone already.
     expect(sweeps.at(-1)?.find(({ domain }) => domain === survivor.name)).toHaveProperty('stats');
     const last = sweeps.at(-1)?.find(({ domain }) => domain !== survivor.name);

@@ -7,7 +7,7 @@ import { LibvirtSource } from '../src/source/libvirt/source.ts';
 import { LocalSource } from '../src/source/local/local-source.ts';
 import { virtstat } from './lab/cli.ts';
 import { type LibvirtDomain, type LibvirtLab, startLibvirt, whyNoLibvirt } from './lab/libvirt.ts';
-import { startQemu } from './lab/qemu.ts';
+import { hasKvm, startQemu } from './lab/qemu.ts';
 
 const TAP = `vssrc${process.pid % 100_000}`;
 const KIB = 1024n;
@@ -64,6 +64,8 @@ interface Queried {
 }
 
 const reason = whyNoLibvirt();
+/** libvirt passes the kernel's statistics on where its domains run with KVM. */
+const KVM = hasKvm() ? ['kvm vm libvirt', 'kvm vcpu libvirt'] : [];
 let lab: LibvirtLab;
 /** Has no monitor but libvirt's, as libvirt makes them. */
 let plain: LibvirtDomain;
@@ -112,6 +114,7 @@ describe('virtstat -c qemu+unix:', () => {
     expect(off?.providers.length).toBe(second?.providers.length);
     const readable = second?.providers.filter(({ available }) => available);
     expect(readable?.map(({ provider, target, via }) => `${provider} ${target} ${via}`)).toEqual([
+      ...KVM,
       'state vm libvirt',
       'balloon vm libvirt',
       'block block libvirt',
@@ -178,6 +181,7 @@ describe('local:', () => {
       const find = (name: string) => listed.find(({ domain }) => domain.name === name)?.domain;
       expect(find('plain')).toMatchObject({ uuid: plain.uuid, pid: pids[0], state: 'paused', vcpus: 2 });
       expect(ways('plain')).toEqual([
+        ...KVM,
         'state vm libvirt',
         'balloon vm libvirt',
         'block block libvirt',
@@ -189,7 +193,10 @@ describe('local:', () => {
       ]);
       expect(find('open')).toMatchObject({ state: 'prelaunch' });
       expect(ways('open')).toContain('block block qmp');
-      const [answer] = await registry.query({ target: 'vcpu' }, { domains: ['plain'] });
+      const [answer] = await registry.query(
+        { target: 'vcpu', providers: [{ provider: 'process' }] },
+        { domains: ['plain'] },
+      );
       expect(answer?.items.map(({ path, via }) => [path, via])).toEqual([
         ['cpu-0', 'proc'],
         ['cpu-1', 'proc'],

@@ -4,14 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it, type TestContext, vi } from 'vitest';
-import { type JsonObject, parseJson, stringifyJson } from '../src/protocol/json/json.ts';
+import { stringifyJson } from '../src/protocol/json/json.ts';
 import { type Caller, CERTIFICATION, callerOf, certifier, certify } from './lab/certification.ts';
 import { connectVarlink, VarlinkListener } from './lab/varlink.ts';
-
-/** systemd's client, where it is not in the path. */
-const VARLINKCTL = process.env['VARLINKCTL'] ?? 'varlinkctl';
-
-const LIMIT = { timeout: 20_000 };
+import { needVarlinkctl, varlinkctl, varlinkctlJson } from './lab/varlinkctl.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -66,24 +62,12 @@ describe('org.varlink.certification', () => {
 });
 
 describe('against systemd', () => {
-  function needVarlinkctl(context: TestContext): void {
-    const { status } = spawnSync(VARLINKCTL, ['--version']);
-    if (status !== 0) context.skip('varlinkctl (systemd 257 or newer) is not here; VARLINKCTL may name it');
-  }
-
-  /** The JSON objects that varlinkctl prints, one for each line; several begin with a record separator (RFC 7464). */
-  async function varlinkctl(...args: readonly string[]): Promise<readonly JsonObject[]> {
-    const { stdout } = await promisify(execFile)(VARLINKCTL, ['--json=short', ...args], LIMIT);
-    const lines = stdout.replaceAll('\x1e', '').split('\n');
-    return lines.filter((line) => line.startsWith('{')).map((line) => parseJson(line) as JsonObject);
-  }
-
   it('our service certifies its client', async (context) => {
     needVarlinkctl(context);
     const path = newSocket();
     await using service = await VarlinkListener.listen(path, certifier());
     const call: Caller = (method, parameters, how) =>
-      varlinkctl(
+      varlinkctlJson(
         'call',
         ...(how === 'once' ? [] : [`--${how}`]),
         path,
@@ -98,11 +82,12 @@ describe('against systemd', () => {
     needVarlinkctl(context);
     const path = newSocket();
     await using _service = await VarlinkListener.listen(path, certifier());
-    expect(await varlinkctl('info', path)).toMatchObject([
+    expect(await varlinkctlJson('info', path)).toMatchObject([
       { product: 'certification', interfaces: ['org.varlink.service', 'org.varlink.certification'] },
     ]);
-    const listed = await promisify(execFile)(VARLINKCTL, ['list-methods', path, 'org.varlink.service'], LIMIT);
-    expect(listed.stdout).toContain('org.varlink.service.GetInterfaceDescription');
+    expect(await varlinkctl('list-methods', path, 'org.varlink.service')).toContain(
+      'org.varlink.service.GetInterfaceDescription',
+    );
   });
 });
 

@@ -39,6 +39,13 @@ export function answerOf<T>(domain: Domain, answers: readonly DomainAnswer<T>[])
   throw new VirtstatError('DOMAIN_GONE', `the virtual machine ${domain.name} has exited`);
 }
 
+/** Says on the terminal that there is nobody at these sources. */
+export function warnNothing(uris: readonly string[], terminal: Terminal): void {
+  const told = `no virtual machine was found at ${uris.join(', ')}`;
+  const isByDaemon = uris.some((uri) => uri.startsWith('virtstat+'));
+  terminal.warn(isByDaemon ? `${told}; a virtstatd shows those that its rules ([[access]]) let you read` : told);
+}
+
 /** Says on the terminal what went wrong, one line for each error. */
 export function warnErrors(answers: readonly DomainAnswer<unknown>[], terminal: Terminal): void {
   const nameOf = domainNames(answers.map(({ domain }) => domain));

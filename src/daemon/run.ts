@@ -66,7 +66,8 @@ async function reload(daemon: Daemon, load: RunOptions['load'], log: ReturnType<
 }
 
 function statusOf(daemon: Daemon): string {
-  return `serving ${daemon.states.all.length} domains`;
+  const { length } = daemon.states.all;
+  return `serving ${length} ${length === 1 ? 'domain' : 'domains'}`;
 }
 
 type DaemonSignal = 'SIGHUP' | 'SIGTERM' | 'SIGINT';

@@ -98,27 +98,37 @@ export function pread(fd: number, into: Uint8Array, sizeBytes: number, offsetByt
 /** Which of these pidfds stand for a process that has exited, by one system call that does not wait. */
 export function exitedAmong(pidfds: readonly number[]): readonly number[] {
   if (pidfds.length === 0) return [];
-  return poll(pidfds, new Int32Array(pidfds.length * POLLFD_WORDS));
+  const entries = new Int32Array(pidfds.length * POLLFD_WORDS);
+  const halves = new Int16Array(entries.buffer);
+  for (const [index, pidfd] of pidfds.entries()) fillEntry(entries, halves, index, pidfd);
+  return poll(entries, pidfds.length) === 0
+    ? []
+    : pidfds.filter((_, index) => halves[index * POLLFD_WORDS * 2 + 3] !== 0);
 }
 
 /** Whether the process behind one pidfd has exited; made for being asked before and after every sample. */
 export function hasExited(pidfd: number): boolean {
-  return poll([pidfd], SINGLE_ENTRY).length > 0;
+  fillEntry(SINGLE_ENTRY, SINGLE_ENTRY_HALVES, 0, pidfd);
+  return poll(SINGLE_ENTRY, 1) > 0;
 }
 
 /** Memory for one entry, used again and again. */
 const SINGLE_ENTRY = new Int32Array(POLLFD_WORDS);
+const SINGLE_ENTRY_HALVES = new Int16Array(SINGLE_ENTRY.buffer);
 
-function poll(pidfds: readonly number[], entries: Int32Array): readonly number[] {
-  const halves = new Int16Array(entries.buffer);
-  for (const [index, pidfd] of pidfds.entries()) {
-    entries[index * POLLFD_WORDS] = pidfd;
-    halves[index * POLLFD_WORDS * 2 + 2] = POLLIN;
-    halves[index * POLLFD_WORDS * 2 + 3] = 0;
+function fillEntry(entries: Int32Array, halves: Int16Array, index: number, pidfd: number): void {
+  entries[index * POLLFD_WORDS] = pidfd;
+  halves[index * POLLFD_WORDS * 2 + 2] = POLLIN;
+  halves[index * POLLFD_WORDS * 2 + 3] = 0;
+}
+
+/** How many of the entries have something to tell. */
+function poll(entries: Int32Array, count: number): number {
+  for (;;) {
+    const ready = libc().poll(entries, count, 0);
+    if (ready >= 0) return ready;
+    if (!isInterrupted()) throw systemError('watching processes failed', 'INTERNAL');
   }
-  const ready = repeated(() => libc().poll(entries, pidfds.length, 0));
-  if (ready < 0) throw systemError('watching processes failed', 'INTERNAL');
-  return ready === 0 ? [] : pidfds.filter((_, index) => halves[index * POLLFD_WORDS * 2 + 3] !== 0);
 }
 
 /**

@@ -19,7 +19,7 @@ export interface Collecting {
   readonly lastProviders: LastProviders;
   /** Who asks for what: goes before what the patience is asked about. */
   readonly key: string;
-  /** What bounds each question to a provider, also when nobody waits for its answer any more. */
+  /** What bounds a question whose answer nobody waits for. */
   readonly limit: Pick<DeadlineOptions, 'signal' | 'timeoutMs'>;
 }
 
@@ -37,15 +37,15 @@ export async function collectSamples(
 ): Promise<SampleAnswer> {
   const { instead, patience, lastProviders, key, limit } = collecting;
   const { id, name: what } = found.domain;
-  const patient = <T>(who: string, ask: (signal: AbortSignal) => Promise<T>) =>
-    patience.ask(`${key} ${who}`, what, () => withDeadline(ask, { ...limit, what }));
+  const { signal } = options;
+  const bounded = <T>(ask: (signal: AbortSignal) => Promise<T>) => withDeadline(ask, { ...limit, what });
   const own = lastProviders.get(
     id,
-    patient('', (signal) => found.providers({ signal })),
+    patience.ask(`${key} `, what, () => bounded((limited) => found.providers({ signal: limited }))),
     // Whoever waited for what it measures need not wait for who measures it.
     patience.isAnyLate(`${key} `),
   );
-  const asked = [...(await whileWanted(own, options.signal, what)), ...everywhere]
+  const asked = [...(await whileWanted(own, signal, what)), ...everywhere]
     .filter((provider) => provider.targets.includes(filter.target))
     .flatMap((provider) => entriesFor(filter, provider.name).map((entry, nth) => ({ provider, entry, nth })));
   // One that is named twice has its last values once.
@@ -56,8 +56,12 @@ export async function collectSamples(
     ({ provider, entry, nth }) => {
       const who = `${provider.name} ${nth}`;
       return sampleProvider(found, provider, filter, entry, (request) =>
-        guard(provider, found, options, () =>
-          patient(who, (signal) => provider.stats(found.domain, request, { signal })),
+        guard(provider, found, () =>
+          patience.ask(`${key} ${who}`, what, (isWaitedFor) => {
+            const ask = (limited: AbortSignal) => provider.stats(found.domain, request, { signal: limited });
+            // Another limit for each question is a good part of what a sweep costs: whoever waits has one already.
+            return isWaitedFor ? whileWanted(ask(signal), signal, what) : bounded(ask);
+          }),
         ),
       );
     },
@@ -91,7 +95,9 @@ export async function collectSchemas(
     (provider) => target === undefined || provider.targets.includes(target),
   );
   const ask = async (provider: Provider): Promise<readonly Schema[]> => {
-    const schemas = await guard(provider, found, options, () => provider.schemas(found.domain, options));
+    const schemas = await guard(provider, found, () =>
+      whileWanted(provider.schemas(found.domain, options), options.signal, found.domain.name),
+    );
     last.schemas.keep(id, provider.name, target, schemas);
     return ofTarget(schemas);
   };
@@ -116,15 +122,14 @@ async function sampleProvider(
   const { target, paths } = filter;
   const about = { domain: found.domain.name, provider: provider.name, target };
   const readings = await ask({ target, ...(names && { names }), ...(paths && { paths }) });
-  return readings
-    .filter((reading) => isPathSelected(paths, reading.path))
-    .map((reading) =>
-      // Plain data, unless it came undecoded and nothing is to be chosen of it.
-      reading.packed !== undefined && names === undefined
-        ? new PackedSample(about, reading, reading.packed)
-        : sampleOf(about, reading, selectNames(reading.stats, names)),
-    )
-    .filter((sample) => names === undefined || sample.stats.length > 0);
+  const chosen = paths === undefined ? readings : readings.filter(({ path }) => isPathSelected(paths, path));
+  const samples = chosen.map((reading) =>
+    // Plain data, unless it came undecoded and nothing is to be chosen of it.
+    reading.packed !== undefined && names === undefined
+      ? new PackedSample(about, reading, reading.packed)
+      : sampleOf(about, reading, selectNames(reading.stats, names)),
+  );
+  return names === undefined ? samples : samples.filter(({ stats }) => stats.length > 0);
 }
 
 async function gather<A, T>(
@@ -150,14 +155,9 @@ async function gather<A, T>(
 }
 
 /** A provider may be anybody's code: whatever it throws, also before its first await, leaves as one of our errors. */
-async function guard<T>(
-  provider: Provider,
-  { domain }: FoundDomain,
-  { signal }: CallOptions,
-  call: () => Promise<T>,
-): Promise<T> {
+async function guard<T>(provider: Provider, { domain }: FoundDomain, call: () => Promise<T>): Promise<T> {
   try {
-    return await whileWanted(call(), signal, domain.name);
+    return await call();
   } catch (error) {
     throw VirtstatError.from(error, 'PROVIDER_FAILED', `provider ${provider.name} failed for ${domain.name}`);
   }

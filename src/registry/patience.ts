@@ -30,14 +30,14 @@ export class Patience {
 
   /**
    * What `work` gives, or at once the error of the last time where that was late. `key` says who is asked for what, and
-   * `what` it is, as the subject of a sentence; `work` has a limit of its own.
+   * `what` it is, as the subject of a sentence; `work` is told whether its end is waited for, and needs a limit of its own where not.
    * @throws what `work` raises, now or the last time; TIMEOUT
    */
-  async ask<T>(key: string, what: string, work: () => Promise<T>): Promise<T> {
+  async ask<T>(key: string, what: string, work: (isWaitedFor: boolean) => Promise<T>): Promise<T> {
     const late = this.#late.get(key);
     // Whoever asked before has given up.
     if (this.#underWay.has(key)) throw late?.error ?? new VirtstatError('TIMEOUT', `${what} has not answered yet`);
-    const answer = this.#begin(key, work);
+    const answer = this.#begin(key, () => work(late === undefined));
     if (late === undefined) return answer;
     answer.catch(() => undefined);
     if (performance.now() - late.atMs < LATE_KNOWN_MS) throw late.error;

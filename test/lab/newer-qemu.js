@@ -1,5 +1,6 @@
 // @ts-check
-// Makes a small Debian 13 system with its QEMU (10.0) in the lab folder, for tests that need a QEMU >= 8.1.
+// Makes a small Debian 13 system with its QEMU (10.0) in the lab folder, for tests that need a QEMU >= 8.1, and with the
+// varlinkctl of its systemd (257).
 import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { debianMirror } from '../../scripts/steps/debian.js';
@@ -21,12 +22,12 @@ export async function makeNewerQemu() {
   const mirror = debianMirror();
   if (mirror === undefined) throw new StepError("this machine's apt sources name no Debian mirror");
   const root = `${NEWER_QEMU_ROOT}.${process.pid}`;
-  say(`making a Debian ${SUITE} with its QEMU in ${NEWER_QEMU_ROOT} (once; a minute or two, 320 MB)`);
+  say(`making a Debian ${SUITE} with its QEMU in ${NEWER_QEMU_ROOT} (once; a minute or two, 350 MB)`);
   const remove = () => rmSync(root, { recursive: true, force: true });
   process.on('exit', remove);
   try {
     await bootstrap(root, mirror);
-    await install(root, ['qemu-system-x86', 'seabios']);
+    await install(root, ['qemu-system-x86', 'seabios', 'systemd']);
     await addDevices(root);
     await mustRun('chroot', [root, 'qemu-system-x86_64', '--version'], {
       what: 'the newer QEMU',

@@ -7,7 +7,7 @@ import { CommandPolling } from '../polling.ts';
 import { guestMemoryDocument } from '../render/guest-memory-document.ts';
 import { guestMemoryText } from '../render/guest-memory-text.ts';
 import { document } from '../render/json.ts';
-import { warnErrors } from '../select.ts';
+import { warnErrors, warnNothing } from '../select.ts';
 import { type GlobalOptions, type Session, untilStopped, urisOf, withSession } from '../session.ts';
 import { type Sweep, showSweeps } from '../watch.ts';
 
@@ -55,7 +55,7 @@ async function once(
   const answers = await readGuestMemory(registry, read);
   terminal.out(textOf(answers, options, { registry, terminal }));
   warnErrors(answers, terminal);
-  if (answers.length === 0) terminal.warn(`no virtual machine was found at ${urisOf(options).join(', ')}`);
+  if (answers.length === 0) warnNothing(urisOf(options), terminal);
   return statusOfAnswers(answers);
 }
 

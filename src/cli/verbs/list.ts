@@ -2,7 +2,7 @@ import { EXIT, type ExitStatus } from '../exit.ts';
 import { document } from '../render/json.ts';
 import { listDocument } from '../render/list-document.ts';
 import { listText } from '../render/list-text.ts';
-import { warnErrors } from '../select.ts';
+import { warnErrors, warnNothing } from '../select.ts';
 import { type GlobalOptions, urisOf, withSession } from '../session.ts';
 
 /** What `list` takes. */
@@ -16,7 +16,7 @@ export function list(options: ListOptions): Promise<ExitStatus> {
     const answers = await registry.list({ signal: terminal.gone });
     terminal.out(options.json ? document(listDocument(answers)) : listText(answers, terminal.paint));
     warnErrors(answers, terminal);
-    if (answers.length === 0) terminal.warn(`no virtual machine was found at ${urisOf(options).join(', ')}`);
+    if (answers.length === 0) warnNothing(urisOf(options), terminal);
     const failed = answers.length > 0 && answers.every(({ items, errors }) => items.length === 0 && errors.length > 0);
     return failed ? EXIT.failed : EXIT.done;
   });

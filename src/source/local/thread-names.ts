@@ -27,6 +27,11 @@ export function pathsByName(target: 'vcpu' | 'iothread', threads: readonly Named
     .map(({ path, threadId }) => ({ path, threadId }));
 }
 
+/** Whether a thread's name says which vCPU or which I/O it serves. */
+export function saysWhatFor(thread: NamedThread): boolean {
+  return vcpuOf(thread).length > 0 || iothreadOf(thread).length > 0;
+}
+
 interface Ordered extends ThreadOf {
   readonly order: number;
 }

@@ -3,7 +3,7 @@ import { listThreads, threadIds, threadName } from '../../host/processes.ts';
 import { VirtstatError } from '../../model/errors.ts';
 import type { CallOptions } from '../../model/provider.ts';
 import type { ThreadOf } from '../process/thread.ts';
-import { pathsByName } from './thread-names.ts';
+import { type NamedThread, pathsByName, saysWhatFor } from './thread-names.ts';
 import { type CpuIdentity, pathsOf, type VcpuIdentity } from './vcpu-paths.ts';
 
 /** How long it is believed which thread serves what, in milliseconds: vCPUs may be plugged, a monitor may be free later. */
@@ -46,7 +46,9 @@ export class Threads {
   readonly #options: ThreadsOptions;
   readonly #cpus: LastTold<CpuIdentity>;
   readonly #iothreads: LastTold<Told>;
-  #named: { readonly key: string; readonly atMs: number; readonly paths: Paths } | undefined;
+  #told: { readonly key: string; readonly atMs: number; readonly paths: Paths } | undefined;
+  /** Those whose name is known for good. */
+  #threads: ReadonlyMap<number, NamedThread> = new Map();
   #vcpuThreads: Found | undefined;
   #iothreadThreads: Found | undefined;
 
@@ -60,13 +62,13 @@ export class Threads {
   /** The QOM path of each vCPU that has a stats file; undefined where nobody told it. @throws DOMAIN_GONE, CANCELLED */
   async pathsOf(vcpus: readonly VcpuIdentity[], options: CallOptions): Promise<Paths> {
     const key = vcpus.map(({ vcpuId, threadId }) => `${vcpuId}/${threadId}`).join();
-    const known = this.#named;
+    const known = this.#told;
     const isSame = known?.key === key;
     if (isSame && (!known.paths.includes(undefined) || this.#isBelieved(known.atMs, this.#cpus))) return known.paths;
     // Other vCPUs than before: what the monitor told of the earlier ones does not hold.
     const { told } = await this.#cpus.get(options, isSame || known === undefined ? SHARED_MS : 0);
     const paths = told === undefined ? vcpus.map(() => undefined) : pathsOf(vcpus, told, this.#outerIds());
-    this.#named = { key, atMs: performance.now(), paths };
+    this.#told = { key, atMs: performance.now(), paths };
     return paths;
   }
 
@@ -135,16 +137,19 @@ export class Threads {
 
   /** @throws `why` nobody else could tell, where the names do not either */
   #byName(target: 'vcpu' | 'iothread', why: VirtstatError): readonly ThreadOf[] {
+    const paths = pathsByName(target, this.#named());
+    if (paths.length === 0) throw why;
+    return paths;
+  }
+
+  /** A name that says what its thread is for is final; others are asked for again, since a thread gets its name after it began. */
+  #named(): readonly NamedThread[] {
     const { procRoot } = this.#options;
-    const named = pathsByName(
-      target,
-      listThreads(this.#pid, procRoot).map((threadId) => ({
-        threadId,
-        name: threadName(this.#pid, threadId, procRoot),
-      })),
+    const threads = listThreads(this.#pid, procRoot).map(
+      (threadId) => this.#threads.get(threadId) ?? { threadId, name: threadName(this.#pid, threadId, procRoot) },
     );
-    if (named.length === 0) throw why;
-    return named;
+    this.#threads = new Map(threads.filter(saysWhatFor).map((thread) => [thread.threadId, thread]));
+    return threads;
   }
 }
 
