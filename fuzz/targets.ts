@@ -8,8 +8,10 @@ import { libvirtClient } from './targets/libvirt-client.ts';
 import { libvirtPayloads } from './targets/libvirt-payloads.ts';
 import { libvirtSasl } from './targets/libvirt-sasl.ts';
 import { libvirtServer } from './targets/libvirt-server.ts';
+import { prometheusRange } from './targets/prometheus-range.ts';
 import { qmpClient } from './targets/qmp-client.ts';
 import { qmpServer } from './targets/qmp-server.ts';
+import { recordingInfo } from './targets/recording-info.ts';
 import { varlinkIdl } from './targets/varlink-idl.ts';
 import { varlinkServer } from './targets/varlink-server.ts';
 
@@ -17,6 +19,7 @@ import { varlinkServer } from './targets/varlink-server.ts';
 export const TARGETS: readonly FuzzTarget[] = [
   ...[json, qmpServer, qmpClient, hmp, varlinkServer, varlinkIdl, config, kvmStats],
   ...[libvirtServer, libvirtClient, libvirtPayloads, libvirtSasl, libvirtAuthFile],
+  ...[libvirtServer, libvirtClient, libvirtPayloads, libvirtSasl, recordingInfo, prometheusRange],
 ];
 
 /** The target of a name; throws where there is none. */
