@@ -19,7 +19,7 @@ import { varlinkServer } from './targets/varlink-server.ts';
 export const TARGETS: readonly FuzzTarget[] = [
   ...[json, qmpServer, qmpClient, hmp, varlinkServer, varlinkIdl, config, kvmStats],
   ...[libvirtServer, libvirtClient, libvirtPayloads, libvirtSasl, libvirtAuthFile],
-  ...[libvirtServer, libvirtClient, libvirtPayloads, libvirtSasl, recordingInfo, prometheusRange],
+  ...[recordingInfo, prometheusRange],
 ];
 
 /** The target of a name; throws where there is none. */

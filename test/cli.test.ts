@@ -100,6 +100,7 @@ describe('what is printed for programs', () => {
     expect(schemas[0]?.stats).toContainEqual({ name: 'exits', type: 'cumulative', exponent: 0n });
     const list = await virtstatJson(...CAPTURES, 'list');
     expect(list).toMatchObject([{ name: 'lab.t0', vcpus: 2n }, { name: 'lab.t1' }, { name: 'lab.t2' }]);
+    expect(await virtstatJson(...CAPTURES, 'list', '--domain', 'lab.t1')).toMatchObject([{ name: 'lab.t1' }]);
   });
 
   it('a failed domain stands beside the others', async () => {
@@ -156,6 +157,7 @@ describe('what is wrong is said in one line, with the status for it', () => {
     [2, ['query'], "missing required argument 'target'"],
     [2, ['query', 'vm', '--jsn'], '--json'],
     [2, ['lst'], 'list'],
+    [3, [...CAPTURES, 'list', '--domain', 'lab.tt1'], 'did you mean lab.t1'],
     [2, ['--timeout', '0', 'list'], 'whole number of milliseconds'],
     [2, ['query', 'vm', '--watch=x'], 'number of seconds'],
     [2, ['-c', 'nonsense', 'list'], 'nonsense'],
