@@ -21,6 +21,7 @@ export { type Bucket, boundariesOf, bucketBounds, percentile, totalCount } from 
 export type {
   BalloonPolling,
   CallOptions,
+  DomainTwin,
   FoundDomain,
   MonitorRelay,
   MonitorValue,

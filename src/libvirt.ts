@@ -53,6 +53,7 @@ export type { XdrCodec } from './protocol/libvirt/xdr-codec.ts';
 export { XdrReader } from './protocol/libvirt/xdr-reader.ts';
 export { XdrWriter } from './protocol/libvirt/xdr-writer.ts';
 export { LibvirtConnection, type LibvirtConnectionOptions } from './source/libvirt/connection.ts';
+export { CredentialsMissing, type GivenCredentials } from './source/libvirt/credentials.ts';
 export {
   DEFAULT_OPEN_TIMEOUT_MS,
   DEFAULT_SSH_OPEN_TIMEOUT_MS,

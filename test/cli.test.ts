@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import xterm from '@xterm/headless';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseInfoStats } from '../src/protocol/hmp/info-stats-parse.ts';
 import { virtstat, virtstatJson } from './lab/cli.ts';
 
@@ -100,6 +100,7 @@ describe('what is printed for programs', () => {
     expect(schemas[0]?.stats).toContainEqual({ name: 'exits', type: 'cumulative', exponent: 0n });
     const list = await virtstatJson(...CAPTURES, 'list');
     expect(list).toMatchObject([{ name: 'lab.t0', vcpus: 2n }, { name: 'lab.t1' }, { name: 'lab.t2' }]);
+    expect(await virtstatJson(...CAPTURES, 'list', '--domain', 'lab.t1')).toMatchObject([{ name: 'lab.t1' }]);
   });
 
   it('a failed domain stands beside the others', async () => {
@@ -156,6 +157,7 @@ describe('what is wrong is said in one line, with the status for it', () => {
     [2, ['query'], "missing required argument 'target'"],
     [2, ['query', 'vm', '--jsn'], '--json'],
     [2, ['lst'], 'list'],
+    [3, [...CAPTURES, 'list', '--domain', 'lab.tt1'], 'did you mean lab.t1'],
     [2, ['--timeout', '0', 'list'], 'whole number of milliseconds'],
     [2, ['query', 'vm', '--watch=x'], 'number of seconds'],
     [2, ['-c', 'nonsense', 'list'], 'nonsense'],
@@ -212,6 +214,34 @@ describe('output that cannot be written', () => {
     });
     expect(run.stderr).toMatch(/^virtstat: writing the output failed: ENOSPC[^\n]*\n$/);
     expect(run.status).toBe(1);
+  });
+});
+
+describe('output of more than a pipe holds', () => {
+  /** Twenty times what a pipe of Linux takes before somebody reads. */
+  const VCPUS = 600;
+  const many = join(folder, 'many');
+
+  beforeAll(() => {
+    mkdirSync(many);
+    const file = readFileSync(`${ROOT}captures/kvm/lab-vcpu0.t0.bin`);
+    for (let index = 0; index < VCPUS; index++) writeFileSync(join(many, `${index}.bin`), file);
+  });
+
+  const query = [process.execPath, `${ROOT}bin/virtstat.cjs`, '-c', `kvm+file:${many}`, 'query', 'vcpu', '--json'];
+
+  it('comes whole, also to a reader that takes its time', () => {
+    const script = 'set -o pipefail; "$0" "$@" | { sleep 1; cat; }';
+    const { status, stdout } = spawnSync('bash', ['-c', script, ...query], { encoding: 'utf8', maxBuffer: 1 << 26 });
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toHaveLength(VCPUS);
+    expect(stdout.length).toBeGreaterThan(1_000_000);
+  });
+
+  it('is nobody’s loss where the reader has seen enough', () => {
+    const script = 'set -o pipefail; "$0" "$@" | head -c 10';
+    const { status, stderr } = spawnSync('bash', ['-c', script, ...query], { encoding: 'utf8' });
+    expect([status, stderr]).toEqual([0, '']);
   });
 });
 

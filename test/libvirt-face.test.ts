@@ -1,20 +1,12 @@
-import { execFile, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it, type TestContext } from 'vitest';
-import { LibvirtFace } from '../src/face/libvirt/face.ts';
-import { Registry } from '../src/registry/registry.ts';
-import { LocalSource } from '../src/source/local/local-source.ts';
 import { type LibvirtLab, startLibvirt, whyNoLibvirt } from './lab/libvirt.ts';
 import { defineFour } from './lab/libvirt-four.ts';
 import { startQemu, type Vm, whyNoVm } from './lab/qemu.ts';
 import { RawQmp } from './lab/qmp.ts';
+import { ServedFace, whyNoPythonLibvirt, whyNoVirsh } from './lab/served-face.ts';
 
 const TAP = `vsface${process.pid % 100_000}`;
-const LIMIT = { timeout: 60_000, maxBuffer: 1 << 26, env: { ...process.env, LC_ALL: 'C.UTF-8' } };
 
 /** What libvirtd says and we do not, and why. */
 const NOT_OURS: readonly (readonly [key: RegExp, why: string])[] = [
@@ -30,68 +22,14 @@ const TOLERANCES: readonly (readonly [key: RegExp, tolerance: bigint, why: strin
   [/^balloon\.rss$/, 4096n, 'the kernel adds exact counts of threads up only now and then'],
 ];
 
-/** The face over some VMs of this machine, and the URI to reach it with. */
-class Served implements AsyncDisposable {
-  readonly uri: string;
-  readonly #folder: string;
-  readonly #registry: Registry;
-  readonly #face: LibvirtFace;
-
-  private constructor(folder: string, registry: Registry, face: LibvirtFace) {
-    this.uri = `qemu+unix:///system?socket=${folder}/libvirt-sock-ro`;
-    this.#folder = folder;
-    this.#registry = registry;
-    this.#face = face;
-  }
-
-  static async start(pids: readonly number[]): Promise<Served> {
-    const folder = mkdtempSync(join(tmpdir(), 'virtstat-face-'));
-    const registry = new Registry([new LocalSource({ pids })], { deadlineMs: 2000 });
-    const face = new LibvirtFace({ monitors: registry });
-    await face.listen({
-      runtimeDir: folder,
-      sockets: { mode: 0o600 },
-      domains: { current: [], subscribe: () => () => undefined },
-      log: { info: () => undefined, warn: () => undefined },
-      activated: () => undefined,
-      isToken: () => false,
-      readerFor: () => ({
-        domains: async (options) => (await registry.present(options)).map(({ domain }) => domain),
-        list: (options) => registry.list(options),
-        schemas: (options) => registry.schemas(options),
-        query: (filter, options) => registry.query(filter, options),
-        readsAllOf: () => true,
-      }),
-    });
-    return new Served(folder, registry, face);
-  }
-
-  async virsh(...args: readonly string[]): Promise<string> {
-    const { stdout } = await promisify(execFile)('virsh', ['-q', '-c', this.uri, ...args], LIMIT);
-    return stdout;
-  }
-
-  /** What a script prints that has the connection as `c`. */
-  async python(script: string): Promise<string> {
-    const whole = `import libvirt, sys, time, json\nc = libvirt.openReadOnly(sys.argv[1])\n${script}`;
-    const { stdout } = await promisify(execFile)('/usr/bin/python3', ['-c', whole, this.uri], LIMIT);
-    return stdout;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#face.close();
-    await this.#registry.close();
-    rmSync(this.#folder, { recursive: true, force: true });
-  }
-}
-
 function needVirsh(context: TestContext): void {
-  if (!existsSync('/usr/bin/virsh')) context.skip('virsh (libvirt-clients) is not installed');
+  const reason = whyNoVirsh();
+  if (reason !== undefined) context.skip(reason);
 }
 
 function needPython(context: TestContext): void {
-  const { status } = spawnSync('/usr/bin/python3', ['-c', 'import libvirt']);
-  if (status !== 0) context.skip('python3-libvirt is not installed');
+  const reason = whyNoPythonLibvirt();
+  if (reason !== undefined) context.skip(reason);
 }
 
 /** The statistics of each element of a reply. */
@@ -148,7 +86,7 @@ describe('virsh domstats', () => {
     if (reason !== undefined) context.skip(reason);
     await using lab = await startLibvirt();
     const domain = await lab.start({ name: 'face', tap: TAP, iothreads: 2, paused: true });
-    await using served = await Served.start([lab.pidOf(domain)]);
+    await using served = await ServedFace.start([lab.pidOf(domain)]);
     const ours = async () => fieldsOf(await served.virsh('domstats', '--raw', domain.name));
     await ours();
     await sleep(1100);
@@ -174,6 +112,7 @@ describe('virsh domstats', () => {
       ['domifstat', domain.name, TAP],
       ['domblkstat', domain.name, 'vda'],
       ['domblklist', domain.name],
+      ['domiflist', domain.name],
       ['domstate', domain.name, '--reason'],
       ['vcpucount', domain.name],
     ]) {
@@ -185,13 +124,13 @@ describe('virsh domstats', () => {
 describe('of four domains of libvirt’s, read without libvirt', () => {
   const whyNot = whyNoLibvirt();
   let lab: LibvirtLab | undefined;
-  let served: Served | undefined;
+  let served: ServedFace | undefined;
 
   beforeAll(async () => {
     if (whyNot !== undefined) return;
     lab = await startLibvirt();
     const { alpha, beta, gamma } = await defineFour(lab, TAP);
-    served = await Served.start([alpha, beta, gamma].map((domain) => lab?.pidOf(domain) ?? 0));
+    served = await ServedFace.start([alpha, beta, gamma].map((domain) => lab?.pidOf(domain) ?? 0));
   });
   afterAll(async () => {
     await served?.[Symbol.asyncDispose]();
@@ -229,7 +168,7 @@ describe('on a host without libvirt', () => {
     const reason = whyNoVm({ accel: 'kvm', paused: true });
     if (reason !== undefined) context.skip(reason);
     const { pid, name, qmpPaths } = await vm({ accel: 'kvm', paused: true, qmp: 2 });
-    await using served = await Served.start([pid]);
+    await using served = await ServedFace.start([pid]);
     const text = await served.virsh('domstats', '--vcpu', '--vm', name);
     const ours = new Map([...fieldsOf(text)].filter(([key]) => /\.(sum|cur|max)$/.test(key)));
     const monitor = await RawQmp.open(qmpPaths[1] as string);
@@ -263,7 +202,7 @@ describe('on a host without libvirt', () => {
     const reason = whyNoVm();
     if (reason !== undefined) context.skip(reason);
     const { pid, name, uuid } = await vm({ paused: true, accel: 'tcg' });
-    await using served = await Served.start([pid]);
+    await using served = await ServedFace.start([pid]);
     expect(await served.virsh('list', '--all')).toMatch(new RegExp(`^ 1 +${name} +paused\\s*$`));
     expect((await served.virsh('domuuid', '1')).trim()).toBe(uuid);
     expect(await served.virsh('dominfo', name)).toMatch(/Max memory: +32768 KiB/);
@@ -287,7 +226,7 @@ print(json.dumps([c.getAllDomainStats()[0][1]['vcpu.current'], d.state(), d.maxV
     const reason = whyNoVm();
     if (reason !== undefined) context.skip(reason);
     const [hung, other] = [await vm({ paused: true, accel: 'tcg' }), await vm({ paused: true, accel: 'tcg' })];
-    await using served = await Served.start([hung.pid, other.pid]);
+    await using served = await ServedFace.start([hung.pid, other.pid]);
     await served.python('c.getAllDomainStats()');
     await sleep(1100);
     process.kill(hung.pid, 'SIGSTOP');

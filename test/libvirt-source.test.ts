@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'lossless-json';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Sample } from '../src/model/sample.ts';
 import { Registry } from '../src/registry/registry.ts';
 import { LibvirtSource } from '../src/source/libvirt/source.ts';
 import { LocalSource } from '../src/source/local/local-source.ts';
-import { virtstat } from './lab/cli.ts';
+import { virtstat, virtstatJson } from './lab/cli.ts';
 import { type LibvirtDomain, type LibvirtLab, startLibvirt, whyNoLibvirt } from './lab/libvirt.ts';
 import { hasKvm, startQemu } from './lab/qemu.ts';
 
@@ -125,13 +125,33 @@ describe('virtstat -c qemu+unix:', () => {
     ]);
   });
 
+  it('has once what local: has, too, where it is the libvirt of this host', async (context) => {
+    if (reason !== undefined) context.skip(reason);
+    vi.stubEnv('VIRTSTAT_LIBVIRT_DIR', lab.sockets);
+    onTestFinished(() => void vi.unstubAllEnvs());
+    const mine = [plain.name, open.name, 'off'];
+    const seen = async (...uris: readonly string[]) => {
+      const listed = await virtstatJson('--timeout', '20000', ...uris.flatMap((uri) => ['-c', uri]), 'list');
+      const all = listed as readonly { readonly name: string; readonly source: string }[];
+      return all.flatMap(({ name, source }) => (mine.includes(name) ? `${name} ${source}` : [])).toSorted();
+    };
+    expect(await seen('local:', 'qemu:///system')).toEqual(['off qemu:///system', 'open local:', 'plain local:']);
+    expect(await seen('qemu:///system')).toEqual(['off', 'open', 'plain'].map((name) => `${name} qemu:///system`));
+    const both = ['-c', 'local:', '-c', 'qemu:///system'];
+    const { stdout } = await virtstat('--timeout', '20000', ...both, 'domstats', '--state');
+    const headings = stdout.split('\n').filter((line) => mine.some((name) => line === `Domain: '${name}'`));
+    expect(headings.toSorted()).toEqual(mine.map((name) => `Domain: '${name}'`).toSorted());
+  });
+
   it('has the numbers of virsh domstats', async (context) => {
     if (reason !== undefined) context.skip(reason);
     const before = await virsh(plain.name);
     const targets = [...new Set(PAIRS.map(([target]) => target))];
-    const answers = await Promise.all(
-      targets.map((target) => documentOf<readonly Queried[]>(lab.readOnlyUri, 'query', target, '--domain', plain.name)),
-    );
+    const answers: (readonly Queried[])[] = [];
+    // One after the other: libvirt lets one caller at a time ask a QEMU.
+    for (const target of targets) {
+      answers.push(await documentOf(lab.readOnlyUri, 'query', target, '--domain', plain.name));
+    }
     const after = await virsh(plain.name);
     const table = PAIRS.map(([target, provider, index, name, key, unit = 1n]) => {
       const samples = answers[targets.indexOf(target)]?.filter((each) => each.provider === provider) ?? [];

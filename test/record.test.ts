@@ -2,12 +2,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DuckDBInstance } from '@duckdb/node-api';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { virtstat, virtstatJson } from './lab/cli.ts';
-import { startQemu, type Vm, whyNoVm } from './lab/qemu.ts';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type Run, virtstat, virtstatJson } from './lab/cli.ts';
+import { guestRuns, hasKvm, startQemu, type Vm, whyNoVm } from './lab/qemu.ts';
+import { RawQmp } from './lab/qmp.ts';
 
 const BIN = fileURLToPath(new URL('../bin/virtstat.cjs', import.meta.url));
 /** What takes a minute of recording, begun before the other tests. */
@@ -47,6 +48,24 @@ const record = (monitor: number, everyMs: number): readonly string[] => [
   ...[process.execPath, BIN, ...from(monitor), 'record', 'kvm:vcpu/*', '--every', `${everyMs}ms`],
 ];
 
+/** A VM whose counters stand still after they have counted: one that ran, or one with a stand-in for KVM. */
+async function startStopped(): Promise<Vm> {
+  if (!hasKvm()) return startQemu({ accel: 'kvm', paused: true, qmp: 3 });
+  const started = await startQemu({ accel: 'kvm', guest: true, qmp: 3 });
+  await guestRuns(started);
+  const monitor = await RawQmp.open(started.qmpPath);
+  await monitor.execute('stop');
+  monitor.close();
+  return started;
+}
+
+/** Records the VM into a place, which may have something already. */
+const again = (output: string, lasting = '1s'): Promise<Run> =>
+  virtstat(...record(0, EVERY_MS).slice(2), '--for', lasting, '-o', output);
+
+const segmentsIn = (directory: string): readonly string[] =>
+  readdirSync(directory).filter((name) => name.endsWith('.parquet'));
+
 /** The kernel ends it when this process ends. */
 function start(command: readonly string[]): ChildProcess {
   return spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...command], { stdio: 'ignore' });
@@ -55,7 +74,7 @@ function start(command: readonly string[]): ChildProcess {
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'virtstat-record-'));
   if (noVm !== undefined) return;
-  vm = await startQemu({ accel: 'kvm', paused: true, qmp: 3 });
+  vm = await startStopped();
   killed = start([...record(1, EVERY_MS), '-o', pathOf('killed.parquet')]);
   if (noMount !== undefined) return;
   for (const name of ['disk', 'left']) mkdirSync(pathOf(name));
@@ -98,7 +117,9 @@ function timeless(samples: unknown): unknown {
   return (samples as readonly Readonly<Record<string, unknown>>[]).map(({ 'collected-at': _, ...rest }) => rest);
 }
 
-describe.skipIf(noVm !== undefined)('a recording', () => {
+beforeEach((context) => context.skip(noVm !== undefined, noVm));
+
+describe('a recording', () => {
   it('is played again with the values that the VM has, every one of them exact', async () => {
     const output = pathOf('r.parquet');
     const run = await virtstat(...record(0, 200).slice(2), '--for', '3s', '-o', output);
@@ -125,6 +146,11 @@ describe.skipIf(noVm !== undefined)('a recording', () => {
     expect(text.stdout).toMatch(/┤[⠁-⣿]/);
     expect(text.stdout).toContain(`${vm.name} /machine/unattached/device[0]  last 0 s/s`);
 
+    const unnamed = await virtstat('plot', input);
+    expect(unnamed).toMatchObject({ status: 2, stdout: '' });
+    const [, hint = ''] = /`virtstat (-c replay:\S+ schemas)` lists them\n$/.exec(unnamed.stderr) ?? [];
+    expect((await virtstat(...hint.split(' '))).stdout).toContain('halt_poll_fail_ns');
+
     expect(await virtstat('plot', input, 'halt_poll_fail_ns', '--svg', svg, '--html', html)).toEqual({
       ...{ status: 0, stdout: '', stderr: '' },
     });
@@ -143,25 +169,19 @@ describe.skipIf(noVm !== undefined)('a recording', () => {
   });
 });
 
-describe.skipIf(noVm !== undefined)('minutes that cannot be put into the one file', () => {
+describe('minutes that cannot be put into the one file', () => {
   it('stay beside it with status 1, until a recorder can', async () => {
     const output = pathOf('parted.parquet');
     const parts = `${output}.parts`;
-    const again = (to: string) => virtstat(...record(0, EVERY_MS).slice(2), '--for', '1s', '-o', to);
-    const segments = (): readonly string[] => readdirSync(parts).filter((name) => name.endsWith('.parquet'));
-    expect(await again(parts)).toMatchObject({ status: 0 });
-    const [damaged = ''] = segments();
-    const bytes = readFileSync(join(parts, damaged));
-    // The values; what the file says of itself, at its end, stays whole.
-    writeFileSync(join(parts, damaged), bytes.fill(0xff, 4, 400));
-
-    const run = await again(output);
+    const running = again(output, '3s');
+    await expect.poll(() => existsSync(parts), { timeout: 10_000 }).toBe(true);
+    mkdirSync(join(output, 'in-the-way'), { recursive: true });
+    const run = await running;
     expect(run.stderr).toMatch(/^virtstat: writing \S+parted\.parquet failed: .*\n$/);
     expect(run.status).toBe(1);
-    expect(existsSync(output)).toBe(false);
-    expect(segments()).toHaveLength(2);
+    expect(segmentsIn(parts)).toHaveLength(1);
 
-    rmSync(join(parts, damaged));
+    rmSync(output, { recursive: true });
     const kept = await timesOf(`${parts}/*.parquet`);
     expect(kept.length).toBeGreaterThan(2);
     expect(await again(output)).toMatchObject({ status: 0, stderr: '' });
@@ -170,7 +190,52 @@ describe.skipIf(noVm !== undefined)('minutes that cannot be put into the one fil
   });
 });
 
-describe.skipIf(noVm !== undefined)('a plot of what is read meanwhile', () => {
+describe('a part that is damaged', () => {
+  it.each([
+    // What the file says of itself, at its end, stays whole.
+    ['in its values', (bytes: Buffer) => bytes.fill(0xff, 4, 400)],
+    ['at its end', (bytes: Buffer) => bytes.subarray(0, -100)],
+  ])('%s is said, kept under another name, and costs the others nothing', async (where, damage) => {
+    const output = pathOf(`${where.replaceAll(' ', '-')}.parquet`);
+    const parts = `${output}.parts`;
+    for (const _ of ['whole', 'damaged']) expect(await again(parts)).toMatchObject({ status: 0 });
+    const [whole = '', damaged = ''] = segmentsIn(parts).map((name) => join(parts, name));
+    const kept = await timesOf(whole);
+    writeFileSync(damaged, damage(readFileSync(damaged)));
+
+    // Whoever reads is told, and shown the rest.
+    const plot = await virtstat('plot', output, 'exits');
+    expect(plot).toMatchObject({ status: 0, stdout: expect.stringMatching(/^kvm vcpu exits/) });
+    expect(plot.stderr).toMatch(new RegExp(`^virtstat: ${damaged} is cut or damaged: [^\\n]*\\n$`));
+
+    const run = await again(output);
+    expect(run.status).toBe(1);
+    expect(run.stderr).toMatch(
+      new RegExp(`^virtstat: ${damaged} is cut or damaged: .*goes on without it, .*kept as ${damaged}\\.damaged\\n$`),
+    );
+    expect(run.stdout).toContain(`in ${output}`);
+    expect(readdirSync(parts)).toEqual([`${basename(damaged)}.damaged`]);
+    const times = await timesOf(output);
+    expect(times.slice(0, kept.length)).toEqual(kept);
+    expect(times.length).toBeGreaterThan(kept.length);
+
+    // It is said once.
+    expect(await again(output)).toMatchObject({ status: 0, stderr: '' });
+    expect(await virtstat('plot', output, 'exits')).toMatchObject({ status: 0, stderr: '' });
+    expect((await timesOf(output)).length).toBeGreaterThan(times.length);
+  });
+
+  it('takes nothing away that is somebody else’s', async () => {
+    const directory = pathOf('shared');
+    expect(await again(directory)).toMatchObject({ status: 0 });
+    writeFileSync(join(directory, 'mine.parquet'), 'no Parquet at all');
+    expect(await again(directory)).toMatchObject({ status: 0, stderr: '' });
+    expect(readFileSync(join(directory, 'mine.parquet'), 'utf8')).toBe('no Parquet at all');
+    expect(segmentsIn(directory)).toHaveLength(3);
+  });
+});
+
+describe('a plot of what is read meanwhile', () => {
   it('goes into a pipe when its time is over', async () => {
     const startMs = performance.now();
     const run = await virtstat(...from(0), 'plot', 'vcpu/exits', 'halt_wait_hist', '--for', '2s', '--every', '200ms');
@@ -182,7 +247,7 @@ describe.skipIf(noVm !== undefined)('a plot of what is read meanwhile', () => {
   });
 });
 
-describe.skipIf(noVm !== undefined)('a recorder that is killed', () => {
+describe('a recorder that is killed', () => {
   it(
     'loses the open minute only, and the next one goes on beside what is there',
     async () => {
@@ -210,7 +275,7 @@ describe.skipIf(noVm !== undefined)('a recorder that is killed', () => {
   );
 });
 
-describe.skipIf(noVm !== undefined)('a disk that is full', () => {
+describe('a disk that is full', () => {
   it(
     'costs the minute that it has no room for, which is said once, and ends with status 1',
     async (context) => {

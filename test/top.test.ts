@@ -7,7 +7,7 @@ import xterm from '@xterm/headless';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { displayWidth } from '../src/cli/render/text.ts';
 import { virtstat } from './lab/cli.ts';
-import { hasKvm, startQemu, type Vm, whyNoVm } from './lab/qemu.ts';
+import { guestRuns, hasKvm, startQemu, type Vm, whyNoVm } from './lab/qemu.ts';
 import { RawQmp } from './lab/qmp.ts';
 import { TmuxTerminal, whyNoTmux } from './lab/tmux.ts';
 
@@ -107,6 +107,34 @@ describe('top on a terminal', () => {
       await expect.poll(() => terminal.text, POLL).toMatch(/^ vcpu #0 /m);
       terminal.press('Down', 'Down', 'Down', 'Enter', 'f', 'halt_wait_hist', 'Enter', 'Enter');
       await expect.poll(() => terminal.text, POLL).toContain('0 values counted so far');
+    },
+    SLOW_MS,
+  );
+
+  it(
+    'follows VMs that run under KVM from the busiest of them down to how long a vCPU sleeps',
+    async (context) => {
+      const reason = noVm ?? whyNoVm({ accel: 'kvm' });
+      if (reason !== undefined) context.skip(reason);
+      const [vm] = vms as [Vm];
+      await guestRuns(vm);
+      using terminal = TmuxTerminal.open(ours('-d', '0.5', '--sort', 'exits'), { columns: 80, rows: 24 });
+      await expect.poll(() => rowOf(terminal, 'web-1'), POLL).toMatch(/ running +\d+\.\d +\d+\.\d +[1-9]\d*/);
+      const head = terminal.lines()[2];
+      terminal.press('<', '>', 'N', '>', 'g', vm.name, 'Enter', 'Enter');
+      await expect.poll(() => terminal.text, POLL).toMatch(/^ vcpu \(2\) +- +- +\d+\.\d +[1-9]\d* /m);
+      expect(head).toMatch(/EXITS\/s↓ /);
+      terminal.press('Down', 'Down', 'Down', 'Enter', 'f', '^halt_', 'Enter');
+      await expect.poll(() => terminal.text, POLL).toMatch(/^[ >]halt_wait_ns +\S+ m?s +[1-9]\S* \S*s\/s +kvm/m);
+      terminal.press('f', '^halt_wait_hist$', 'Enter', 'Enter', 'o');
+      await expect.poll(() => terminal.text, POLL).toMatch(/^ +[1-9]\d* values counted between the last two looks/m);
+      expect(terminal.text).toMatch(/^ +p50 \[.*\).*\n.*p99\.9 \[/m);
+      expect(terminal.text).toMatch(/^ +\[\S+ us, \S+ us\) +\d+ +█/m);
+      terminal.press('Z');
+      await expect.poll(() => terminal.lines()[0], POLL).toMatch(/> kvm halt_wait_hist +PAUSED$/);
+      const before = terminal.lines()[3];
+      terminal.press(' ');
+      await expect.poll(() => terminal.lines()[3], POLL).not.toBe(before);
     },
     SLOW_MS,
   );

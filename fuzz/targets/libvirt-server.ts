@@ -4,6 +4,7 @@ import { CallerView } from '../../src/face/libvirt/caller-view.ts';
 import { Identities } from '../../src/face/libvirt/identities.ts';
 import { libvirtService } from '../../src/face/libvirt/service.ts';
 import { Statistics } from '../../src/face/libvirt/statistics.ts';
+import type { NodeFacts } from '../../src/host/node-info.ts';
 import type { Domain } from '../../src/model/domain.ts';
 import { type ErrorCode, VirtstatError } from '../../src/model/errors.ts';
 import type { Sample } from '../../src/model/sample.ts';
@@ -56,14 +57,17 @@ const READER: Reader = {
   readsAllOf: () => true,
 };
 
-const NODE = { hostname: 'host', machine: 'x86_64', memoryBytes: 2n ** 34n, cpus: 4, mhz: 1000 };
+const NODE: NodeFacts = {
+  ...{ hostname: 'host', machine: 'x86_64', memoryBytes: 2n ** 34n, cpus: 4, mhz: 1000 },
+  ...{ nodes: 1, sockets: 1, cores: 4, threads: 1 },
+};
 const OWN = [
   ...[procedures.AUTH_LIST, procedures.CONNECT_OPEN, procedures.CONNECT_CLOSE, procedures.CONNECT_SUPPORTS_FEATURE],
 ] as unknown as readonly Procedure<never, unknown>[];
 
 function newService() {
   const statistics = new Statistics({ monitorOf: async () => undefined });
-  return libvirtService(new CallerView(READER, new Identities(), statistics), NODE);
+  return libvirtService(new CallerView(READER, new Identities(), statistics), () => NODE);
 }
 
 const PROCEDURES: ReadonlyMap<number, Procedure<never, unknown>> = new Map(

@@ -22,6 +22,8 @@ export const TEST_PACKAGES = [
   ],
   ['/usr/bin/virsh', 'libvirt-clients', 'tests against libvirt'],
   ['/usr/bin/qemu-img', 'qemu-utils', 'tests against libvirt'],
+  ['/usr/sbin/saslpasswd2', 'sasl2-bin', 'tests against a libvirt with passwords'],
+  ['/usr/lib/x86_64-linux-gnu/sasl2/libscram.so', 'libsasl2-modules', 'tests against a libvirt with passwords'],
   ['/usr/lib/python3/dist-packages/libvirt.py', 'python3-libvirt', 'tests and benchmarks against libvirt'],
   ['/usr/sbin/ip', 'iproute2', 'tests with network devices'],
   ['/usr/bin/python3', 'python3', 'tests with network devices'],

@@ -10,8 +10,8 @@ import type {
 import { Registry } from '../registry/registry.ts';
 import { LibvirtConnection } from '../source/libvirt/connection.ts';
 import { findDomain } from '../source/libvirt/lookup.ts';
-import { isLibvirtUri } from '../source/libvirt/uri.ts';
-import { openSources } from '../source/open.ts';
+import { isDaemonOfThisHost, isLibvirtUri, parseLibvirtUri } from '../source/libvirt/uri.ts';
+import { type OpenSourcesOptions, openSources } from '../source/open.ts';
 
 /** Choices of {@link Connections}. */
 export interface ConnectionsOptions {
@@ -19,6 +19,8 @@ export interface ConnectionsOptions {
   readonly timeoutMs?: number | undefined;
   /** Hears why somebody gave nothing, or not all, where others may have. */
   readonly onError: (error: VirtstatError) => void;
+  /** What a person said of themselves. */
+  readonly asked: OpenSourcesOptions;
 }
 
 /** Which groups of statistics, of which domains, and how, in libvirt's bits. */
@@ -34,29 +36,48 @@ export interface Bits {
 export class Connections implements AsyncDisposable {
   readonly #onError: (error: VirtstatError) => void;
   readonly #all: readonly StatsConnection[];
+  /** Whether the first of them has the VMs of this host. */
+  readonly #hasLocal: boolean;
   readonly #failed = new Set<StatsConnection>();
 
-  private constructor(all: readonly StatsConnection[], onError: (error: VirtstatError) => void) {
+  private constructor(all: readonly StatsConnection[], hasLocal: boolean, onError: (error: VirtstatError) => void) {
     this.#all = all;
+    this.#hasLocal = hasLocal;
     this.#onError = onError;
   }
 
   /** Connects to nothing yet. @throws URI_INVALID, URI_UNSUPPORTED */
-  static async open(uris: readonly string[], { timeoutMs, onError }: ConnectionsOptions): Promise<Connections> {
+  static async open(uris: readonly string[], { timeoutMs, onError, asked }: ConnectionsOptions): Promise<Connections> {
     const others = uris.filter((uri) => !isLibvirtUri(uri));
     const registry = new Registry(await openSources(others), { deadlineMs: timeoutMs ?? DEFAULT_DEADLINE_MS });
     const options = timeoutMs === undefined ? {} : { callTimeoutMs: timeoutMs, openTimeoutMs: timeoutMs };
-    const daemons = [...new Set(uris)].filter(isLibvirtUri).map((uri) => new LibvirtConnection(uri, options));
+    const daemons = [...new Set(uris)].filter(isLibvirtUri).map((uri) => {
+      const credentials = asked.libvirtCredentials?.(uri) ?? {};
+      return new LibvirtConnection(uri, { ...options, credentials });
+    });
     const own = connectRegistry(registry, { onError, onClose: () => registry.close() });
-    return new Connections(others.length === 0 ? daemons : [own, ...daemons], onError);
+    const hasLocal = registry.sources.some(({ uri }) => uri === 'local:');
+    return new Connections(others.length === 0 ? daemons : [own, ...daemons], hasLocal, onError);
   }
 
-  /** Records of all domains that fit, connection by connection. @throws what a call raises, where nobody gave anything */
+  /**
+   * Records of all domains that fit, connection by connection; of a VM of this host's libvirt that `local:` has, too, one.
+   * @throws what a call raises, where nobody gave anything
+   */
   async getAll({ stats, flags }: Bits, call: LibvirtCallOptions): Promise<readonly LibvirtStatsRecord[]> {
-    const read = this.#all.map((connection) =>
-      this.#unlessAlone(connection, () => connection.getAllDomainStats(stats, flags, call)),
+    const read = this.#all.map(
+      async (connection) =>
+        (await this.#unlessAlone(connection, () => connection.getAllDomainStats(stats, flags, call))) ?? [],
     );
-    return (await Promise.all(read)).flatMap((records) => records ?? []);
+    const [first = [], ...others] = await Promise.all(read);
+    const known = new Set(this.#hasLocal ? first.map(({ domain }) => keyOf(domain)) : []);
+    return [
+      ...first,
+      ...others.flatMap((records, index) => {
+        const isOfThisHost = this.#isOfThisHost(this.#all[index + 1]);
+        return isOfThisHost ? records.filter(({ domain }) => !known.has(keyOf(domain))) : records;
+      }),
+    ];
   }
 
   /** Records of these domains, in their order. @throws what a call raises, where nobody gave anything */
@@ -92,6 +113,10 @@ export class Connections implements AsyncDisposable {
     await Promise.all(this.#all.map((connection) => connection.close()));
   }
 
+  #isOfThisHost(connection: StatsConnection | undefined): boolean {
+    return connection !== undefined && isDaemonOfThisHost(parseLibvirtUri(connection.uri));
+  }
+
   /** Neighbours of one connection together, so that the order stays. */
   #runsOf(domains: readonly LibvirtDomain[]): readonly (readonly [StatsConnection, readonly LibvirtDomain[]])[] {
     const runs: [StatsConnection, LibvirtDomain[]][] = [];
@@ -116,4 +141,9 @@ export class Connections implements AsyncDisposable {
       return undefined;
     }
   }
+}
+
+/** Which VM it is. */
+function keyOf({ name, uuid }: LibvirtDomain): string {
+  return JSON.stringify([name, uuid]);
 }

@@ -23,8 +23,17 @@ async function run(args: readonly string[]): Promise<ExitStatus> {
 // A diagnostic that nobody can read must not spoil the result.
 process.stderr.on('error', () => undefined);
 
+/** Resolves when whoever reads has taken all that was written, or has gone away. */
+function taken(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.writableLength === 0) resolve();
+    else stream.write('', () => resolve());
+  });
+}
+
 const status = run(process.argv.slice(2));
-status.then((code) => {
+status.then(async (code) => {
+  await Promise.all([taken(process.stdout), taken(process.stderr)]);
   // A failed write is reported a turn later; a descriptor that something still holds must not keep a finished command alive.
   setImmediate(() => process.exit(process.exitCode ?? code));
 });

@@ -6,6 +6,9 @@ export interface ProgressLine {
   clear(): void;
 }
 
+/** Where a terminal does not know its size, as on a serial line, it says 0. */
+const USUAL_COLUMNS = 80;
+
 /** The line of this process's terminal. */
 export function openProgressLine(): ProgressLine {
   const { stderr } = process;
@@ -14,7 +17,7 @@ export function openProgressLine(): ProgressLine {
   return {
     show: (text) => {
       isShown = true;
-      stderr.write(`\r${clip(printable(text), Math.max(1, (stderr.columns ?? 80) - 1))}\x1b[K`);
+      stderr.write(`\r${clip(printable(text), Math.max(1, (stderr.columns || USUAL_COLUMNS) - 1))}\x1b[K`);
     },
     clear: () => {
       if (isShown) stderr.write('\r\x1b[K');

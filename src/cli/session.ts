@@ -1,7 +1,9 @@
 import { DEFAULT_DEADLINE_MS } from '../model/limits.ts';
 import { Registry } from '../registry/registry.ts';
-import { openSources } from '../source/open.ts';
+import { isLibvirtUri } from '../source/libvirt/uri.ts';
+import { type OpenSourcesOptions, openSources } from '../source/open.ts';
 import { EXIT, type ExitStatus } from './exit.ts';
+import { canAsk } from './question.ts';
 import { openTerminal, type Terminal } from './terminal.ts';
 
 /** What every command takes. */
@@ -23,12 +25,22 @@ export function urisOf({ connect }: GlobalOptions): readonly string[] {
   return connect ?? [process.env['VIRTSTAT_DEFAULT_URI'] || 'local:'];
 }
 
+/** What a person says of themselves, where there is one to ask and a libvirt daemon wants to know. @throws CANCELLED */
+export async function askedCredentials(uris: readonly string[]): Promise<OpenSourcesOptions> {
+  const daemons = uris.filter(isLibvirtUri);
+  if (daemons.length === 0 || !canAsk()) return {};
+  const { askForCredentials } = await import('./libvirt-credentials.ts');
+  const answers = await askForCredentials(daemons);
+  return { libvirtCredentials: (uri) => answers.get(uri) ?? {} };
+}
+
 /** Runs a verb on the registry of its sources, and closes them whatever happens. */
 export async function withSession(
   options: GlobalOptions,
   work: (session: Session) => Promise<ExitStatus>,
 ): Promise<ExitStatus> {
-  const sources = await openSources(urisOf(options));
+  const uris = urisOf(options);
+  const sources = await openSources(uris, await askedCredentials(uris));
   const registry = new Registry(sources, { deadlineMs: options.timeout ?? DEFAULT_DEADLINE_MS });
   const terminal = openTerminal();
   try {

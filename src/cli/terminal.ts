@@ -25,6 +25,9 @@ export interface Terminal {
   warn(message: string): void;
 }
 
+/** Where a terminal does not know its size, as on a serial line, it says 0. */
+const USUAL_SIZE = { columns: 80, rows: 24 };
+
 /** The terminal, pipe or file that this process was given. */
 export function openTerminal(): Terminal {
   const { stdout } = process;
@@ -42,7 +45,9 @@ export function openTerminal(): Terminal {
     isInteractive,
     paint: isInteractive && hasColours(process.env) ? colours() : plainPaint,
     get size() {
-      return isInteractive ? { columns: stdout.columns, rows: stdout.rows } : undefined;
+      return isInteractive
+        ? { columns: stdout.columns || USUAL_SIZE.columns, rows: stdout.rows || USUAL_SIZE.rows }
+        : undefined;
     },
     gone: gone.signal,
     out: (text) => void stdout.write(text),

@@ -18,7 +18,7 @@ export interface RecorderOptions {
   readonly everyMs: number;
   /** Of a directory; absent: everything stays. */
   readonly retention?: Retention;
-  /** Told of what could not be written, and is lost or too large therefore: the recording goes on. */
+  /** Told of what could not be written, and is lost or too large therefore, and of what is damaged: the recording goes on. */
   readonly onProblem: (error: VirtstatError) => void;
   /** How long a minute takes, in milliseconds: for tests. */
   readonly minuteMs?: number;
@@ -99,7 +99,7 @@ export class Recorder implements AsyncDisposable {
   static async open(options: RecorderOptions): Promise<Recorder> {
     const engine = await Engine.open();
     try {
-      const store = await SegmentStore.open(options.path, engine);
+      const store = await SegmentStore.open(options.path, engine, options.onProblem);
       if (store.isSingle && options.retention !== undefined) {
         store[Symbol.dispose]();
         throw new VirtstatError('USAGE', `${options.path} is one file, which cannot go in parts; give a directory`);

@@ -1,11 +1,12 @@
 import type { Domain } from '../model/domain.ts';
 import { VirtstatError } from '../model/errors.ts';
 import type { Schema } from '../model/stat.ts';
+import { damagedAmong, type UnusableFile } from './damage.ts';
 import { Engine } from './duckdb.ts';
 import { type Life, livesOf, mergeSchemas } from './lives.ts';
 import { readRows } from './rows.ts';
 import { LAST_NS } from './segment-info.ts';
-import { type Found, type Segment, SegmentFinder, type UnusableFile } from './segments.ts';
+import { type Found, type Segment, SegmentFinder } from './segments.ts';
 import { joinedAll, type Span } from './span.ts';
 import {
   columnsFor,
@@ -76,6 +77,11 @@ export class Recording implements AsyncDisposable {
     return this.#lives.map(({ domain }) => domain);
   }
 
+  /** The domains as they were at any time: under all names that they had. */
+  get knownDomains(): readonly Domain[] {
+    return this.#lives.flatMap(({ known }) => known);
+  }
+
   /** Its files, in the order in which they were written. */
   get segments(): readonly Segment[] {
     return this.#found.segments;
@@ -92,14 +98,57 @@ export class Recording implements AsyncDisposable {
   }
 
   /**
-   * The values of the series that the filter selects, in that time; a series without any is left out.
-   * @throws RECORDING_INVALID where a file is damaged, or there are more than {@link MAX_VALUES}; PATH_NOT_FOUND, CANCELLED
+   * The values of the series that the filter selects, in that time; a series without any is left out. A file whose values turn out
+   * to be damaged joins {@link Recording.unusable}.
+   * @throws RECORDING_INVALID where all files are damaged, or there are more than {@link MAX_VALUES}; PATH_NOT_FOUND, CANCELLED
    */
-  async read(range: TimeRange, { signal }: { readonly signal?: AbortSignal } = {}): Promise<readonly TimeSeries[]> {
-    const { fromNs = 0n, toNs = LAST_NS, paths } = range;
-    const files = this.segments
-      .filter(({ info }) => info.startNs <= toNs && info.endNs >= fromNs)
-      .map(({ file }) => file.path);
+  read(range: TimeRange, { signal }: { readonly signal?: AbortSignal } = {}): Promise<readonly TimeSeries[]> {
+    const { fromNs = 0n, toNs = LAST_NS } = range;
+    return this.sparing(fromNs, toNs, (files) => this.#read({ ...range, fromNs, toNs }, files, signal), signal);
+  }
+
+  /**
+   * What `read` gives of the files that have anything of a time. Where it fails because of damaged ones, those are unusable from then
+   * on, and it is called again for the others; where a file is there no more, for those that have taken its place.
+   * @throws what `read` throws
+   */
+  async sparing<T>(
+    fromNs: bigint,
+    toNs: bigint,
+    read: (files: readonly string[]) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const files = (): readonly string[] =>
+      this.segments.filter(({ info }) => info.startNs <= toNs && info.endNs >= fromNs).map(({ file }) => file.path);
+    const first = files();
+    try {
+      return await read(first);
+    } catch (error) {
+      if (!VirtstatError.is(error) || !(await this.#canSpare(error, first, signal))) throw error;
+      await this.refresh({ ...(signal && { signal }) });
+      return read(files());
+    }
+  }
+
+  /** Whether there is anything left to read after this error; what is damaged is known then. */
+  async #canSpare(
+    { code, cause }: VirtstatError,
+    files: readonly string[],
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    if (code === 'PATH_NOT_FOUND') return true;
+    if (code !== 'RECORDING_INVALID' || cause === undefined) return false;
+    const damaged = await this.engine.run(`reading ${this.path}`, signal, (own) => damagedAmong(files, own));
+    this.#finder.exclude(damaged);
+    return damaged.length > 0 && damaged.length < this.segments.length;
+  }
+
+  async #read(
+    range: TimeRange & Required<Pick<TimeRange, 'fromNs' | 'toNs'>>,
+    files: readonly string[],
+    signal: AbortSignal | undefined,
+  ): Promise<readonly TimeSeries[]> {
+    const { fromNs, toNs, paths } = range;
     const groups = Map.groupBy(selectObjects(this.#lives, range), ({ schema: { provider, target } }) =>
       JSON.stringify([provider, target]),
     );

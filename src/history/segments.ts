@@ -1,6 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { fileAt, isDirectory, type ListedFile, listFiles } from '../host/directory.ts';
 import { VirtstatError } from '../model/errors.ts';
+import { type UnusableFile, unreadable } from './damage.ts';
 import { type Engine, reasonOf } from './duckdb.ts';
 import { decodeInfo, INFO_KEY, type SegmentInfo } from './segment-info.ts';
 import * as sql from './sql.ts';
@@ -11,12 +12,6 @@ export interface Segment {
   readonly info: SegmentInfo;
   readonly rowCount: number;
   readonly rowGroupCount: number;
-}
-
-/** A file that looks as if it were of a recording and cannot be read, and why. */
-export interface UnusableFile {
-  readonly path: string;
-  readonly error: VirtstatError;
 }
 
 /** What lies at a path. */
@@ -47,11 +42,26 @@ export function partsOf(path: string): string {
 export class SegmentFinder {
   readonly path: string;
   readonly #engine: Engine;
+  readonly #directory: string | undefined;
   #known = new Map<string, Segment | UnusableFile>();
 
-  constructor(path: string, engine: Engine) {
+  /** `directory` is where the segments lie; absent: that is looked up each time. */
+  constructor(path: string, engine: Engine, directory?: string) {
     this.path = path.replace(/(?<=.)\/+$/, '');
     this.#engine = engine;
+    this.#directory = directory;
+  }
+
+  /** Takes these for unusable from now on, as long as they stay as they are. */
+  exclude(unusable: readonly UnusableFile[]): void {
+    for (const [key, { file }] of this.#segments) {
+      const found = unusable.find(({ path }) => path === file.path);
+      if (found !== undefined) this.#known.set(key, found);
+    }
+  }
+
+  get #segments(): readonly (readonly [key: string, segment: Segment])[] {
+    return [...this.#known].flatMap(([key, item]) => ('info' in item ? [[key, item] as const] : []));
   }
 
   /**
@@ -59,14 +69,15 @@ export class SegmentFinder {
    * @throws ACCESS_DENIED, RECORDING_INVALID where there are too many files; CANCELLED
    */
   async find(signal?: AbortSignal): Promise<Found> {
-    const files = listRecording(this.path);
+    const files = listRecording(this.path, this.#directory);
     const known = new Map<string, Segment | UnusableFile>();
     const unread = files.some((file) => !this.#known.has(keyOf(file)));
     const read = async (connection?: DuckDBConnection): Promise<void> => {
       for (const file of files) {
         signal?.throwIfAborted();
-        const before = this.#known.get(keyOf(file));
-        known.set(keyOf(file), before ?? (await readSegment(file, connection!)));
+        const found = this.#known.get(keyOf(file)) ?? (await readSegment(file, connection!));
+        // What has been put together with others meanwhile is not missing.
+        if ('info' in found || fileAt(file.path) !== undefined) known.set(keyOf(file), found);
       }
     };
     await (unread ? this.#engine.run(`reading ${this.path}`, signal, read) : read());
@@ -82,9 +93,9 @@ export class SegmentFinder {
 }
 
 /** The files at a path, without a look into them. */
-function listRecording(path: string): readonly ListedFile[] {
+function listRecording(path: string, directory: string | undefined): readonly ListedFile[] {
   try {
-    const inside = isDirectory(path) ? path : partsOf(path);
+    const inside = directory ?? (isDirectory(path) ? path : partsOf(path));
     const single = inside === path ? undefined : fileAt(path);
     const files = [...(single ? [single] : []), ...listFiles(inside, isSegmentName)];
     if (files.length <= MAX_SEGMENTS) return files;
@@ -121,12 +132,8 @@ async function readSegment(file: ListedFile, connection: DuckDBConnection): Prom
     const [rowCount, rowGroupCount] = counted.getRowsJS()[0]!.map(Number) as [number, number];
     return { file, info: decodeInfo(Buffer.from(blob).toString('utf8')), rowCount, rowGroupCount };
   } catch (error) {
-    const reason = VirtstatError.is(error) ? error.message : reasonOf(error);
-    if (/interrupted/i.test(reason)) throw error;
-    return {
-      path: file.path,
-      error: new VirtstatError('RECORDING_INVALID', `${file.path} cannot be read: ${reason}`, { cause: error }),
-    };
+    if (/interrupted/i.test(reasonOf(error))) throw error;
+    return unreadable(file.path, error);
   }
 }
 

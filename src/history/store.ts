@@ -3,6 +3,7 @@ import { fileAt, isDirectory, listFiles, makeDirectory, moveWhole, removeEmptyDi
 import { holdLock } from '../host/lock-file.ts';
 import { removeFile } from '../host/small-file.ts';
 import { systemErrorCode, VirtstatError } from '../model/errors.ts';
+import { damagedAmong, isOfSystem, setAside, type UnusableFile } from './damage.ts';
 import { type Engine, reasonOf } from './duckdb.ts';
 import { mergeInfos } from './info-builder.ts';
 import { copyOptions } from './open-minute.ts';
@@ -23,6 +24,18 @@ export const MINUTES_PER_SEGMENT = 60;
 
 const LOCK_NAME = '.lock';
 
+/** How a recorder names a segment: what else lies in its directory is somebody else's. */
+const SEGMENT_NAME = /^\d{8}-.*\.parquet$/;
+
+/** Segments that are put together, and the path of what becomes of them: that of one of them, or another. */
+interface Merge {
+  readonly from: readonly Segment[];
+  readonly to: string;
+}
+
+/** Told of a damaged file that was set aside, and of where it is. */
+export type OnSetAside = (error: VirtstatError) => void;
+
 /** Begins the names of files that are not whole yet. */
 const UNFINISHED = '.unfinished-';
 
@@ -39,24 +52,34 @@ export class SegmentStore implements Disposable {
   readonly #directory: string;
   readonly #lock: Disposable;
   readonly #finder: SegmentFinder;
+  readonly #onSetAside: OnSetAside;
   #segments: readonly Segment[] = [];
   #nextNumber = 1;
 
-  private constructor(path: string, engine: Engine, connection: DuckDBConnection, directory: string, lock: Disposable) {
+  private constructor(
+    path: string,
+    engine: Engine,
+    connection: DuckDBConnection,
+    directory: string,
+    lock: Disposable,
+    onSetAside: OnSetAside,
+  ) {
     this.path = path;
+    this.#onSetAside = onSetAside;
     this.#connection = connection;
     this.#directory = directory;
     this.isSingle = directory !== path;
     this.#lock = lock;
-    this.#finder = new SegmentFinder(path, engine);
+    this.#finder = new SegmentFinder(path, engine, directory);
   }
 
   /**
-   * Takes the place at `path`, with what is there already.
+   * Takes the place at `path`, with what is there already. Damaged segments are set aside, now and where it shows when they are to
+   * be put together.
    * @throws ADDRESS_IN_USE where another recorder has it; RECORDING_INVALID where something else lies there; RECORDING_FAILED
    *   where it cannot be made
    */
-  static async open(given: string, engine: Engine): Promise<SegmentStore> {
+  static async open(given: string, engine: Engine, onSetAside: OnSetAside): Promise<SegmentStore> {
     const path = given.replace(/(?<=.)\/+$/, '');
     let lock: Disposable | undefined;
     try {
@@ -70,7 +93,7 @@ export class SegmentStore implements Disposable {
         `${directory}/${LOCK_NAME}`,
         (holder) => `the recording ${path} belongs to process ${holder}; stop that first`,
       );
-      const store = new SegmentStore(path, engine, await engine.connect(), directory, lock);
+      const store = new SegmentStore(path, engine, await engine.connect(), directory, lock, onSetAside);
       await store.#takeUp();
       return store;
     } catch (error) {
@@ -100,21 +123,20 @@ export class SegmentStore implements Disposable {
   }
 
   /** Puts minutes together to one segment, where there are enough of them. @throws RECORDING_FAILED */
-  async mergeMinutes(): Promise<void> {
-    const isMinute = ({ rowGroupCount, file }: Segment): boolean => rowGroupCount === 1 && file.path !== this.path;
-    const minutes = this.#segments.slice(this.#segments.findLastIndex((segment) => !isMinute(segment)) + 1);
-    if (minutes.length < MINUTES_PER_SEGMENT) return;
-    const [first, ...others] = minutes;
-    await this.#merge(minutes, first!.file.path, others);
-    await this.#look();
+  mergeMinutes(): Promise<void> {
+    return this.#mergeSound(() => {
+      const isMinute = ({ rowGroupCount, file }: Segment): boolean => rowGroupCount === 1 && file.path !== this.path;
+      const minutes = this.#segments.slice(this.#segments.findLastIndex((segment) => !isMinute(segment)) + 1);
+      return { from: minutes.length < MINUTES_PER_SEGMENT ? [] : minutes, to: minutes[0]?.file.path ?? '' };
+    });
   }
 
   /** Puts everything into one file, where it is to become one. @throws RECORDING_FAILED */
-  async mergeAll(): Promise<void> {
-    const parts = this.#segments.filter(({ file }) => file.path !== this.path);
-    if (!this.isSingle || parts.length === 0) return;
-    await this.#merge(this.#segments, this.path, parts);
-    await this.#look();
+  mergeAll(): Promise<void> {
+    return this.#mergeSound(() => {
+      const hasParts = this.isSingle && this.#segments.some(({ file }) => file.path !== this.path);
+      return { from: hasParts ? this.#segments : [], to: this.path };
+    });
   }
 
   /**
@@ -151,7 +173,11 @@ export class SegmentStore implements Disposable {
     for (const { path } of listFiles(this.#directory, (name) => name.startsWith(UNFINISHED))) removeFile(path);
     const { unusable } = await this.#look();
     const [own] = unusable.filter(({ path }) => path === this.path);
-    if (own !== undefined) throw own.error;
+    if (own !== undefined) {
+      const hint = 'move it away, or record into another file';
+      throw new VirtstatError('RECORDING_INVALID', `${own.error.message}; ${hint}`, { cause: own.error });
+    }
+    this.#setAside(unusable.filter(({ path, isDamaged }) => isDamaged && SEGMENT_NAME.test(baseOf(path))));
     const merged = new Set(this.#segments.flatMap(({ info }) => info.merges));
     for (const { path } of listFiles(this.#directory, (name) => merged.has(name))) removeFile(path);
     const names = [
@@ -162,13 +188,43 @@ export class SegmentStore implements Disposable {
     this.#nextNumber = 1 + Math.max(0, ...names.map((name) => Number(/^\d{8}(?=-)/.exec(name)?.[0] ?? 0)));
   }
 
+  /** Puts what is chosen together; where that fails because of damaged ones, what is chosen without them. */
+  async #mergeSound(choose: () => Merge): Promise<void> {
+    const { from, to } = choose();
+    if (from.length === 0) return;
+    try {
+      await this.#merge(from, to);
+    } catch (error) {
+      if (isOfSystem(VirtstatError.is(error) ? error.cause : error)) throw error;
+      const paths = from.map(({ file }) => file.path);
+      const damaged = await damagedAmong(paths, this.#connection);
+      if (damaged.length === 0) throw error;
+      this.#setAside(damaged);
+      await this.#look();
+      const sound = choose();
+      if (sound.from.length > 0) await this.#merge(sound.from, sound.to);
+    }
+    await this.#look();
+  }
+
+  #setAside(damaged: readonly UnusableFile[]): void {
+    for (const file of damaged) {
+      try {
+        this.#onSetAside(setAside(file));
+      } catch (error) {
+        throw writingError(error, file.path);
+      }
+    }
+  }
+
   async #look(): ReturnType<SegmentFinder['find']> {
     const found = await this.#finder.find();
     this.#segments = found.segments;
     return found;
   }
 
-  async #merge(segments: readonly Segment[], path: string, replaced: readonly Segment[]): Promise<void> {
+  async #merge(segments: readonly Segment[], path: string): Promise<void> {
+    const replaced = segments.filter(({ file }) => file.path !== path);
     const info = mergeInfos(
       segments.map((segment) => segment.info),
       replaced.map(({ file }) => file.name),

@@ -16,16 +16,22 @@ const MODE = 0o600;
 
 /** The text of a small file; undefined where there is none, it is no regular file, or larger than the bound. */
 export function readSmallFile(path: string, maxSizeBytes: number): string | undefined {
+  const bytes = readBeginning(path, maxSizeBytes + 1);
+  return bytes === undefined || bytes.length > maxSizeBytes ? undefined : bytes.toString('utf8');
+}
+
+/** The first bytes of a file, as many as there are room for; undefined where there is none, or it is no regular file. */
+export function readBeginning(path: string, sizeBytes: number): Buffer | undefined {
   try {
     const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
       if (!fstatSync(file).isFile()) return undefined;
-      const buffer = Buffer.alloc(maxSizeBytes + 1);
+      const buffer = Buffer.alloc(sizeBytes);
       let size = 0;
       for (let more = -1; more !== 0 && size < buffer.length; size += more) {
         more = readSync(file, buffer, size, buffer.length - size, size);
       }
-      return size > maxSizeBytes ? undefined : buffer.toString('utf8', 0, size);
+      return buffer.subarray(0, size);
     } finally {
       closeSync(file);
     }

@@ -127,6 +127,8 @@ export interface FoundDomain {
   readonly monitor?: MonitorRelay;
   /** What switches its balloon's polling; absent where it has no monitor to do it through. */
   readonly balloonPolling?: BalloonPolling;
+  /** What another source calls the same VM, where it has it: this one is left out then, since more can be read of that one. */
+  readonly twin?: DomainTwin;
   /** Who can measure it. Rejects where that cannot be found out: the domain then fails as a whole. */
   providers(options: CallOptions): Promise<readonly Provider[]>;
   /** `domain` completed by what takes asking the VMM: run state, number of vCPUs, name, uuid. */
@@ -134,6 +136,9 @@ export interface FoundDomain {
   /** What can be read by which way and, where something cannot, why. */
   availability(options: CallOptions): Promise<readonly Availability[]>;
 }
+
+/** A domain by what tells which VM it is. */
+export type DomainTwin = Pick<Domain, 'source' | 'name' | 'uuid'>;
 
 /** A place that statistics come from. It knows nobody who reads. */
 export interface Source {

@@ -1,6 +1,6 @@
 import { whileWanted, withDeadline } from '../host/deadline.ts';
 import { VirtstatError } from '../model/errors.ts';
-import type { FoundDomain, Source } from '../model/provider.ts';
+import type { DomainTwin, FoundDomain, Source } from '../model/provider.ts';
 
 /** How long the result of a search stays good, in milliseconds since it was there. */
 const MAX_AGE_MS = 2000;
@@ -52,7 +52,7 @@ export class Search {
 
   async #searchAll(): Promise<readonly SearchResult[]> {
     this.#endedMs = undefined;
-    const results = (await Promise.all(this.#sources.map((source) => this.#searchOne(source)))).flat();
+    const results = withoutTwins((await Promise.all(this.#sources.map((source) => this.#searchOne(source)))).flat());
     this.#endedMs = performance.now();
     this.#options.whenDone(results);
     return results;
@@ -67,4 +67,16 @@ export class Search {
       return [{ source: source.uri, error: VirtstatError.from(error, 'INTERNAL', `searching ${source.uri} failed`) }];
     }
   }
+}
+
+/** A VM that two sources have is one domain where one of them says so. */
+function withoutTwins(results: readonly SearchResult[]): readonly SearchResult[] {
+  const found = results.flatMap((result) => (isFailedSource(result) ? [] : result));
+  if (!found.some(({ twin }) => twin !== undefined)) return results;
+  const present = new Set(found.map(({ domain }) => keyOf(domain)));
+  return results.filter((result) => isFailedSource(result) || !result.twin || !present.has(keyOf(result.twin)));
+}
+
+function keyOf({ source, name, uuid }: DomainTwin): string {
+  return JSON.stringify([source, name, uuid?.toLowerCase()]);
 }

@@ -1,9 +1,20 @@
 import { VirtstatError } from '../model/errors.ts';
 import type { Source } from '../model/provider.ts';
 import { KernelSchemas } from './kvm/kernel-schemas.ts';
+import type { GivenCredentials } from './libvirt/credentials.ts';
+
+/** Choices of {@link openSources}. */
+export interface OpenSourcesOptions {
+  /** What somebody said of who we are to the libvirt daemon of a URI; asked each time that one wants to know. */
+  readonly libvirtCredentials?: (uri: string) => GivenCredentials;
+}
 
 /** Opens the sources of one scheme; those of this host share what is known of its kernel. */
-type OpenScheme = (uris: readonly string[], kernel: KernelSchemas) => Promise<readonly Source[]>;
+type OpenScheme = (
+  uris: readonly string[],
+  kernel: KernelSchemas,
+  options: OpenSourcesOptions,
+) => Promise<readonly Source[]>;
 
 /**
  * Sources by URI, each loaded only when asked for:
@@ -44,14 +55,15 @@ const SCHEMES: Readonly<Record<string, OpenScheme>> = {
   'virtstat+tls': openVirtstatds,
 };
 
-/** Schemes that virtstat reserves for sources that this version does not have. */
-
 /**
  * Opens one source for each URI, all of `kvm+file:` together; nothing is connected or read before the first scan. A URI that is
  * given twice is opened once: two sources would take the same monitor from each other.
  * @throws URI_INVALID, URI_UNSUPPORTED
  */
-export async function openSources(uris: readonly string[]): Promise<readonly Source[]> {
+export async function openSources(
+  uris: readonly string[],
+  options: OpenSourcesOptions = {},
+): Promise<readonly Source[]> {
   const byScheme = new Map<string, string[]>();
   for (const uri of new Set(uris)) {
     const scheme = schemeOf(uri);
@@ -59,7 +71,7 @@ export async function openSources(uris: readonly string[]): Promise<readonly Sou
   }
   const kernel = new KernelSchemas();
   const opened = await Promise.all(
-    [...byScheme].map(([scheme, ofScheme]) => SCHEMES[scheme]?.(ofScheme, kernel) ?? []),
+    [...byScheme].map(([scheme, ofScheme]) => SCHEMES[scheme]?.(ofScheme, kernel, options) ?? []),
   );
   return opened.flat();
 }
@@ -69,9 +81,15 @@ async function openMonitors(uris: readonly string[]): Promise<readonly Source[]>
   return uris.map((uri) => new QemuSource(uri));
 }
 
-async function openLibvirtDaemons(uris: readonly string[], kernel: KernelSchemas): Promise<readonly Source[]> {
+async function openLibvirtDaemons(
+  uris: readonly string[],
+  kernel: KernelSchemas,
+  { libvirtCredentials }: OpenSourcesOptions,
+): Promise<readonly Source[]> {
   const { LibvirtSource } = await import('./libvirt/source.ts');
-  return uris.map((uri) => new LibvirtSource(uri, kernel));
+  return uris.map((uri) => {
+    return new LibvirtSource(uri, kernel, libvirtCredentials && { credentials: () => libvirtCredentials(uri) });
+  });
 }
 
 async function openVirtstatds(uris: readonly string[]): Promise<readonly Source[]> {

@@ -12,6 +12,9 @@ const STOP_LIMIT_MS = 5_000;
 /** libvirt's driver for QEMU; without it libvirtd starts, and has no domains. */
 const DRIVER = '/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so';
 
+/** Where the mechanisms of SASL are. */
+const SCRAM = '/usr/lib/x86_64-linux-gnu/sasl2/libscram.so';
+
 /** What libvirtd takes for its own, and the folder of the lab that lies over each in its mount namespace. */
 const FOLDERS = {
   etc: '/etc/libvirt',
@@ -52,6 +55,16 @@ export interface LibvirtDomainOptions {
   readonly ownMonitor?: boolean;
 }
 
+/** Whom a libvirtd lets in, through its read-only socket and its port. */
+export interface SaslLabOptions {
+  /** Passwords of users. */
+  readonly users: Readonly<Record<string, string>>;
+  /** By the names of SASL; {@link LibvirtLab.offer} changes them. */
+  readonly mechanisms: readonly string[];
+  /** Where it serves TLS on loopback with SASL: a port, and a folder of cacert.pem, servercert.pem and serverkey.pem. */
+  readonly tls?: { readonly port: number; readonly folder: string };
+}
+
 /** A libvirtd of the tests. */
 export interface LibvirtLab extends AsyncDisposable {
   /** Process id of the daemon, on this machine; another one after a restart. */
@@ -67,6 +80,8 @@ export interface LibvirtLab extends AsyncDisposable {
   start(options: LibvirtDomainOptions): Promise<LibvirtDomain>;
   /** Process id of a running domain's QEMU. */
   pidOf(domain: LibvirtDomain): number;
+  /** Has it offer other mechanisms of SASL from its next start on. */
+  offer(mechanisms: readonly string[]): void;
   /** What virsh prints. */
   virsh(...args: readonly string[]): Promise<string>;
   /** Kills the daemon; its domains run on. */
@@ -94,8 +109,14 @@ export function whyNoLibvirt(): string | undefined {
   return undefined;
 }
 
+/** The same for one that wants to know by SASL who comes. */
+export function whyNoSasl(): string | undefined {
+  for (const file of ['/usr/sbin/saslpasswd2', SCRAM]) if (!existsSync(file)) return `${file} is not installed`;
+  return whyNoLibvirt();
+}
+
 /** Starts a libvirtd that has this machine's folders for itself: a libvirt of the machine's own stays as it is. */
-export async function startLibvirt(): Promise<LibvirtLab> {
+export async function startLibvirt(sasl?: SaslLabOptions): Promise<LibvirtLab> {
   makeAccounts();
   mkdirSync(LAB, { recursive: true });
   const folder = mkdtempSync(join(LAB, 'lv-'));
@@ -103,8 +124,10 @@ export async function startLibvirt(): Promise<LibvirtLab> {
     mkdirSync(join(folder, name));
     mkdirSync(path, { recursive: true });
   }
-  writeConfiguration(folder);
-  const lab = new Lab(folder);
+  writeConfiguration(folder, sasl);
+  const lab = new Lab(folder, sasl?.tls !== undefined);
+  if (sasl !== undefined) addUsers(folder, sasl.users);
+  lab.offer(sasl?.mechanisms ?? []);
   try {
     await lab.restart();
     return lab;
@@ -115,9 +138,9 @@ export async function startLibvirt(): Promise<LibvirtLab> {
 }
 
 /** What is mounted goes with the daemon's mount namespace, and the daemon with this process. */
-function spawnDaemon(folder: string): ChildProcess {
+function spawnDaemon(folder: string, listens: boolean): ChildProcess {
   const binds = Object.entries(FOLDERS).map(([name, path]) => `mount --bind "${folder}/${name}" "${path}"`);
-  const script = `${binds.join('; ')}; exec libvirtd --config "${folder}/etc/libvirtd.conf" --pid-file "${folder}/libvirtd.pid"`;
+  const script = `${binds.join('; ')}; exec libvirtd --config "${folder}/etc/libvirtd.conf" --pid-file "${folder}/libvirtd.pid"${listens ? ' --listen' : ''}`;
   const args = [
     '--pdeathsig',
     'KILL',
@@ -131,7 +154,8 @@ function spawnDaemon(folder: string): ChildProcess {
     '-ec',
     script,
   ];
-  return spawn('setpriv', args, { stdio: ['ignore', 'ignore', 'ignore'] });
+  const env = { ...process.env, SASL_CONF_PATH: join(folder, SASL_FOLDER) };
+  return spawn('setpriv', args, { stdio: ['ignore', 'ignore', 'ignore'], env });
 }
 
 class Lab implements LibvirtLab {
@@ -139,13 +163,15 @@ class Lab implements LibvirtLab {
   readonly sockets: string;
   readonly uri: string;
   readonly readOnlyUri: string;
+  readonly #listens: boolean;
   #child: ChildProcess | undefined;
   readonly #names = new Set<string>();
   #stopping: Promise<void> | undefined;
   readonly #onExit = (): void => this.#killDomains();
 
-  constructor(folder: string) {
+  constructor(folder: string, listens: boolean) {
     this.folder = folder;
+    this.#listens = listens;
     this.sockets = join(folder, 'run');
     this.uri = `qemu+unix:///system?socket=${folder}/run/libvirt-sock`;
     this.readOnlyUri = `${this.uri}-ro`;
@@ -157,7 +183,7 @@ class Lab implements LibvirtLab {
   }
 
   async restart(): Promise<void> {
-    const child = spawnDaemon(this.folder);
+    const child = spawnDaemon(this.folder, this.#listens);
     this.#child = child;
     const deadlineMs = performance.now() + START_LIMIT_MS;
     for (;;) {
@@ -197,6 +223,15 @@ class Lab implements LibvirtLab {
 
   pidOf({ name }: LibvirtDomain): number {
     return Number(readFileSync(`${this.folder}/run/qemu/${name}.pid`, 'utf8'));
+  }
+
+  offer(mechanisms: readonly string[]): void {
+    const folder = join(this.folder, SASL_FOLDER);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(
+      join(folder, 'libvirt.conf'),
+      `mech_list: ${mechanisms.join(' ')}\nsasldb_path: ${userDatabase(this.folder)}\n`,
+    );
   }
 
   async virsh(...args: readonly string[]): Promise<string> {
@@ -292,22 +327,46 @@ function makeAccounts(): void {
   execFileSync('useradd', ['--system', '-g', 'kvm', '-G', 'libvirt-qemu', ...home, 'libvirt-qemu']);
 }
 
+/** In the folder of a lab. */
+const SASL_FOLDER = 'sasl';
+
+function userDatabase(folder: string): string {
+  return join(folder, SASL_FOLDER, 'passwd.db');
+}
+
+function addUsers(folder: string, users: SaslLabOptions['users']): void {
+  mkdirSync(join(folder, SASL_FOLDER));
+  for (const [name, password] of Object.entries(users)) {
+    execFileSync('saslpasswd2', ['-p', '-c', '-a', 'libvirt', '-f', userDatabase(folder), name], { input: password });
+  }
+}
+
 /** No polkit, no virtlogd, no namespaces of a domain's own, no ownership kept: none of it is there on a lab machine. */
-function writeConfiguration(folder: string): void {
+function writeConfiguration(folder: string, sasl: SaslLabOptions | undefined): void {
   const daemon = {
     unix_sock_group: 'root',
     unix_sock_ro_perms: '0777',
     unix_sock_rw_perms: '0770',
-    auth_unix_ro: 'none',
+    auth_unix_ro: sasl === undefined ? 'none' : 'sasl',
     auth_unix_rw: 'none',
     log_outputs: `3:file:${folder}/log/libvirtd.log`,
+  };
+  const tls = sasl?.tls && {
+    listen_addr: '127.0.0.1',
+    tls_port: `${sasl.tls.port}`,
+    auth_tls: 'sasl',
+    ca_file: `${sasl.tls.folder}/cacert.pem`,
+    cert_file: `${sasl.tls.folder}/servercert.pem`,
+    key_file: `${sasl.tls.folder}/serverkey.pem`,
   };
   const driver = { user: 'root', group: 'root', security_driver: 'none', stdio_handler: 'file' };
   const lines = (settings: Readonly<Record<string, string>>): string =>
     Object.entries(settings)
       .map(([key, value]) => `${key} = "${value}"\n`)
       .join('');
-  writeFileSync(`${folder}/etc/libvirtd.conf`, lines(daemon));
+  // Whoever comes has no certificate: a password is enough.
+  const flags = 'tls_no_verify_certificate = 1\ntls_no_sanity_certificate = 1\n';
+  writeFileSync(`${folder}/etc/libvirtd.conf`, lines({ ...daemon, ...tls }) + (tls === undefined ? '' : flags));
   writeFileSync(`${folder}/etc/qemu.conf`, `${lines(driver)}namespaces = []\nremember_owner = 0\n`);
 }
 

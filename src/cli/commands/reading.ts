@@ -8,6 +8,7 @@ export function addList(program: AnyCommand, finish: Finish): void {
   program
     .command('list')
     .description('list the domains, and what can be read of each')
+    .option('--domain <domain>', DOMAIN_HELP, collect)
     .option('--json', JSON_HELP)
     .addHelpText('after', examples('virtstat list', "virtstat list --json | jq -r '.[].name'"))
     .action(async (options, command) => {

@@ -25,7 +25,9 @@ export function heatPanelText(panel: HeatPanel, size: PanelSize, paint: Paint): 
   if (shown === undefined) return [title, '  nothing was counted in this time'];
   const rows = Array.from({ length: shown.last - shown.first + 1 }, (_, index) => shown.last - index);
   const labels = rows.map((bucket) => printable(panel.buckets[bucket] ?? ''));
-  const totals = rows.map((bucket) => panel.columns.reduce((sum, { counts }) => sum + (counts[bucket] ?? 0), 0));
+  const totals = rows.map((bucket) =>
+    Math.round(panel.columns.reduce((sum, { counts }) => sum + (counts[bucket] ?? 0), 0)),
+  );
   const labelWidth = Math.max(...labels.map((label) => displayWidth(label)));
   const totalWidth = Math.max(...totals.map((total) => String(total).length));
   const columns = Math.max(MIN_PICTURE_COLUMNS, size.columns - labelWidth - Math.max(AXIS_COLUMNS, totalWidth + 3));

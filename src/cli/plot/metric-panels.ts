@@ -1,6 +1,6 @@
 import { type FloatSeries, queryRange, type Range } from '../../history/prometheus/range.ts';
 import type { CallOptions } from '../../model/provider.ts';
-import type { Scale } from '../../model/scale.ts';
+import { humanize, type Scale } from '../../model/scale.ts';
 import type { HeatColumn, HeatPanel, LinePanel, Panel } from './panel.ts';
 
 /** A metric by its name, with labels that choose among its series: what is no other PromQL. */
@@ -20,8 +20,10 @@ export async function metricPanel(base: URL, query: string, range: Range, option
   const [, name, labels = ''] = METRIC.exec(query) ?? [];
   const windowMs = Math.max(MIN_WINDOW_MS, range.stepMs * WINDOW_STEPS);
   if (name?.endsWith('_bucket')) {
-    const promql = `sum by (le) (increase(${name}${labels}[${Math.round(range.stepMs / 1000)}s]))`;
-    return heatPanel(query, await queryRange(base, promql, range, options), range);
+    // Over a step alone there may be no two scrapes, and nothing would have grown: what a step had is its share of the window.
+    const overMs = Math.max(MIN_WINDOW_MS, range.stepMs);
+    const promql = `sum by (le) (rate(${name}${labels}[${Math.round(overMs / 1000)}s])) * ${range.stepMs / 1000}`;
+    return heatPanel(query, name, await queryRange(base, promql, range, options), range);
   }
   const isCounter = name?.endsWith('_total') === true;
   const promql = isCounter ? `rate(${query}[${Math.round(windowMs / 1000)}s])` : query;
@@ -57,7 +59,8 @@ function linePanel(
 }
 
 /** Prometheus's buckets count all that is below their bound: each less the one before. */
-function heatPanel(title: string, series: readonly FloatSeries[], { stepMs }: Range): HeatPanel {
+function heatPanel(title: string, name: string, series: readonly FloatSeries[], { stepMs }: Range): HeatPanel {
+  const scale = scaleOf(name.replace(/_bucket$/, ''));
   const buckets = series
     .map((one) => ({ ...one, bound: Number((one.labels['le'] ?? '').replace('+Inf', 'Infinity')) }))
     .filter(({ bound }) => !Number.isNaN(bound))
@@ -75,15 +78,20 @@ function heatPanel(title: string, series: readonly FloatSeries[], { stepMs }: Ra
     .map(([atMs, counts]) => ({
       startMs: atMs - stepMs,
       endMs: atMs,
-      counts: counts.map((count, index) => Math.max(0, Math.round(count - (counts[index - 1] ?? 0)))),
+      counts: counts.map((count, index) => counted(count - (counts[index - 1] ?? 0))),
     }));
   return {
     kind: 'heat',
     title,
-    scale: { exponent: 0 },
-    buckets: buckets.map(({ labels }) => `≤ ${labels['le']}`),
+    scale,
+    buckets: buckets.map(({ bound }) => `≤ ${Number.isFinite(bound) ? humanize(bound, scale) : '∞'}`),
     columns,
   };
+}
+
+/** A share of what was counted, without what is only left over from calculating. */
+function counted(share: number): number {
+  return Math.max(0, Number(share.toFixed(6)));
 }
 
 /** By OpenMetrics, the unit is the last word of the name. */

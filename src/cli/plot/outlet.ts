@@ -2,7 +2,8 @@ import { writeOutputFile } from '../../host/output-file.ts';
 import type { FrameSize } from '../live/frames.tsx';
 import type { Paint, Terminal } from '../terminal.ts';
 import { heatPanelText } from './heat-text.ts';
-import { linePanelText } from './line-text.ts';
+import { MAX_NAMED } from './legend.ts';
+import { linePanelText, type PanelSize } from './line-text.ts';
 import type { Panel } from './panel.ts';
 
 /** Where the pictures go; the terminal, where neither file is named. */
@@ -42,7 +43,7 @@ export async function giveOut(
 }
 
 /** The panels below each other as text, for pictures of that many rows. */
-export function panelLines(panels: readonly Panel[], size: FrameSize, paint: Paint): readonly string[] {
+export function panelLines(panels: readonly Panel[], size: PanelSize, paint: Paint): readonly string[] {
   return panels.flatMap((panel, index) => [
     ...(index === 0 ? [] : ['']),
     ...(panel.kind === 'lines' ? linePanelText(panel, size, paint) : heatPanelText(panel, size, paint)),
@@ -51,11 +52,12 @@ export function panelLines(panels: readonly Panel[], size: FrameSize, paint: Pai
 
 /** The panels as they fit on a screen: the pictures share the rows; what does not fit is cut. */
 export function screenLines(panels: readonly Panel[], { columns, rows }: FrameSize, paint: Paint): readonly string[] {
-  const around = panels.reduce(
-    (sum, panel) => sum + AROUND_ROWS + (panel.kind === 'lines' ? panel.lines.length : 0),
-    0,
-  );
-  const share = Math.floor((rows - around) / Math.max(1, panels.length));
-  const lines = panelLines(panels, { columns, rows: Math.max(MIN_ROWS, Math.min(MAX_ROWS, share)) }, paint);
+  const room = Math.floor(rows / Math.max(1, panels.length)) - AROUND_ROWS;
+  // What is not named takes a line that says so.
+  const maxNamed = Math.max(1, Math.min(MAX_NAMED, room - MIN_ROWS - 1));
+  const legends = panels.map((panel) => (panel.kind === 'lines' ? Math.min(panel.lines.length, maxNamed + 1) : 0));
+  const share = Math.floor(room - legends.reduce((sum, count) => sum + count, 0) / Math.max(1, panels.length));
+  const size = { columns, rows: Math.max(MIN_ROWS, Math.min(MAX_ROWS, share)), maxNamed };
+  const lines = panelLines(panels, size, paint);
   return lines.length <= rows ? lines : [...lines.slice(0, rows - 1), `… ${lines.length - rows + 1} more lines`];
 }

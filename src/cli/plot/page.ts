@@ -15,13 +15,14 @@ interface Browser {
 /** Draws the panels that stand in the page as JSON. It runs in a browser, as part of the page that `html.ts` makes. */
 function drawPage({ document, ...browser }: Browser): void {
   const panels = JSON.parse(document.getElementById('panels').textContent ?? '[]') as readonly Panel[];
-  const theme = browser.matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : null;
+  const isDark = browser.matchMedia('(prefers-color-scheme: dark)').matches;
+  const theme = isDark ? 'dark' : null;
   const charts = panels.map((panel) => {
     const box = document.createElement('div');
     box.style['height'] = `${panelHeight(panel)}px`;
     document.getElementById('charts').append(box);
     const chart = initChart(box as unknown as Parameters<typeof initChart>[0], theme, { renderer: 'svg' });
-    chart.setOption(chartOption(panel));
+    chart.setOption(chartOption(panel, { isDark }));
     return chart;
   });
   browser.addEventListener('resize', () => {

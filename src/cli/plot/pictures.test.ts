@@ -4,6 +4,7 @@ import { plainPaint } from '../terminal.ts';
 import { heatPanelText } from './heat-text.ts';
 import { panelsHtml } from './html.ts';
 import { linePanelText } from './line-text.ts';
+import { screenLines } from './outlet.ts';
 import type { HeatPanel, LinePanel } from './panel.ts';
 import { panelsSvg } from './svg.ts';
 
@@ -49,14 +50,44 @@ describe('on a terminal', () => {
     ]);
   });
 
+  it('of many lines the highest are named, and how many there are besides', () => {
+    const many = (count: number): LinePanel => ({
+      ...LINES,
+      lines: Array.from({ length: count }, (_, nth) => ({
+        label: `vm-${nth}`,
+        points: [0, 1].map((second) => ({ atMs: at(second), value: nth * second })),
+      })),
+    });
+    const legendOf = (panel: LinePanel, maxNamed?: number): readonly string[] =>
+      linePanelText(panel, { columns: 60, rows: 6, ...(maxNamed && { maxNamed }) }, plainPaint).slice(9);
+    expect(legendOf(many(21)).map((line) => line.slice(2, 4))).toEqual(
+      [...'abcdefghijklmnopqrstu'].map((mark) => `${mark} `),
+    );
+    expect(legendOf(many(22)).at(-1)).toBe('  … and 2 more that reach no higher (--domain chooses)');
+    expect(legendOf(many(3), 2)).toHaveLength(3);
+    const [highest, ...others] = legendOf(many(200));
+    expect(highest).toBe('  a vm-199  last 199/s, min 0/s, max 199/s');
+    expect(others).toHaveLength(20);
+    expect(others.at(-1)).toBe('  … and 180 more that reach no higher (--domain chooses)');
+    expect(legendOf(many(4), 2)[1]).toMatch(/^ {2}b vm-2 /);
+
+    for (const panels of [[many(200)], [many(200), HEAT], [many(3), many(30), many(2)]]) {
+      for (const rows of [24, 50]) {
+        const lines = screenLines(panels, { columns: 80, rows }, plainPaint);
+        expect(lines.length).toBeLessThanOrEqual(rows);
+        expect(lines.join('\n').match(/UTC$/gm)?.length).toBeGreaterThan(rows > 24 ? panels.length - 1 : 0);
+      }
+    }
+  });
+
   it('the times below a short picture are each there once', () => {
     const points = [0, 0.5, 1, 1.5].map((second) => ({ atMs: at(0) + second * 1000, value: second }));
     const text = linePanelText({ ...LINES, lines: [{ label: 'a', points }] }, { columns: 100, rows: 6 }, plainPaint);
     const times = text
       .filter((line) => line.endsWith('UTC'))
       .join()
-      .match(/\d\d:\d\d:\d\d/g);
-    expect(times).toEqual(['22:00:00', '22:00:01']);
+      .match(/\d\d:\d\d:\S+/g);
+    expect(times).toEqual(['22:00:00.0', '22:00:00.5', '22:00:01.0', '22:00:01.5']);
   });
 
   it('a histogram has its largest bucket on top, the empty ones at its ends left out', () => {
@@ -64,8 +95,8 @@ describe('on a terminal', () => {
       'kvm vcpu halt_wait_hist, web-1',
       expect.stringMatching(/^\[2 ns, 4 ns\) │ +[░▒]+ +6$/),
       expect.stringMatching(/^\[1 ns, 2 ns\) │█+ 400$/),
-      expect.stringMatching(/^ +└┴─+.*┴$/),
-      expect.stringMatching(/UTC$/),
+      expect.stringMatching(/^ +└┴─+$/),
+      expect.stringMatching(/^ +22:00:00 UTC$/),
     ]);
   });
 

@@ -1,6 +1,7 @@
 import { Recording } from '../../history/recording.ts';
 import type { SeriesFilter, TimeSeries } from '../../history/time-series.ts';
 import type { Domain } from '../../model/domain.ts';
+import type { VirtstatError } from '../../model/errors.ts';
 import type { StatsFilter } from '../../model/filter.ts';
 import { boundariesName, HISTOGRAM } from '../../model/histogram.ts';
 import type { StatValue } from '../../model/sample.ts';
@@ -19,6 +20,8 @@ export interface RecordedOptions {
   readonly sinceMs?: number;
   readonly objects?: Objects;
   readonly signal: AbortSignal;
+  /** Told of each file that cannot be read: the others are shown. */
+  readonly onUnusable: (error: VirtstatError) => void;
 }
 
 /**
@@ -28,14 +31,14 @@ export interface RecordedOptions {
 export async function recordedPanels(
   path: string,
   words: readonly StatWord[],
-  { domain: domains, sinceMs, objects, signal }: RecordedOptions,
+  { domain: domains, sinceMs, objects, signal, onUnusable }: RecordedOptions,
 ): Promise<readonly Panel[]> {
   await using recording = await Recording.open(path, { signal });
   const { schemas } = recording;
   const { filters, unknown } = selectStats(words, schemas);
   if (unknown[0] !== undefined) throw unknown[0];
   const isMeant = meantBy(words);
-  if (domains !== undefined) checkDomains(domains, recording.domains, []);
+  if (domains !== undefined) checkDomains(domains, recording.knownDomains, []);
   const series = await recording.read(
     {
       ...readFilter(withBoundaries(filters, schemas)),
@@ -44,6 +47,7 @@ export async function recordedPanels(
     },
     { signal },
   );
+  for (const { error } of recording.unusable) onUnusable(error);
   const nameOf = domainNames(recording.domains);
   const meant = series.filter(({ provider, target, stat: { name } }) => isMeant({ provider, target, name }));
   return panelsOf(

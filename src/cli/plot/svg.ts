@@ -23,7 +23,7 @@ export function panelsSvg(panels: readonly Panel[]): string {
 function panelSvg(panel: Panel, height: number): string {
   const chart = initChart(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height });
   try {
-    chart.setOption(chartOption(panel));
+    chart.setOption(chartOption(panel, { isDark: false }));
     return chart.renderToSVGString();
   } finally {
     chart.dispose();

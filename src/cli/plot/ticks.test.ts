@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { humanize } from '../../model/scale.ts';
-import { spansDays, timeText, valueAxis } from './ticks.ts';
+import { valueAxis } from './ticks.ts';
 
 const BYTES = { unit: 'bytes', exponent: 0 } as const;
 const NS = { unit: 'seconds', base: 10, exponent: -9 } as const;
@@ -18,6 +18,13 @@ describe('an axis of values', () => {
     [0, 0, { exponent: 0 }, ['0', '0.2', '0.4', '0.6', '0.8', '1']],
   ] as const)('from %d to %d has round steps', (min, max, scale, texts) => {
     expect(valueAxis(min, max, 5, scale).ticks.map((tick) => humanize(tick, scale))).toEqual(texts);
+  });
+
+  it('between yes and no has these alone', () => {
+    const scale = { unit: 'boolean', exponent: 0 };
+    for (const max of [0, 1]) expect(valueAxis(0, max, 5, scale)).toEqual({ min: 0, max: 1, ticks: [0, 1] });
+    // How often it changes may be more.
+    expect(valueAxis(0, 2, 2, scale).ticks).toEqual([0, 1, 2]);
   });
 
   it('holds every value, with about as many steps as were asked for', () => {
@@ -38,11 +45,4 @@ describe('an axis of values', () => {
       ),
     );
   });
-});
-
-it('times are UTC, with the day where there are several', () => {
-  const [evening, morning] = [Date.UTC(2026, 10, 25, 22, 1, 3), Date.UTC(2026, 10, 26, 1)];
-  expect(timeText(evening, false)).toBe('22:01:03');
-  expect(timeText(evening, true)).toBe('2026-11-25 22:01:03');
-  expect([spansDays(evening, morning), spansDays(evening, evening + 1000)]).toEqual([true, false]);
 });

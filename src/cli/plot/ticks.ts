@@ -13,9 +13,11 @@ const LEAST = 1e-100;
 
 /**
  * An axis that holds all values between `min` and `max`, with about `count` round steps. It begins at 0 unless something is
- * below: a line that only looks steep misleads. Bytes are stepped by powers of 2, all else by 1, 2 and 5.
+ * below: a line that only looks steep misleads. Bytes are stepped by powers of 2, all else by 1, 2 and 5; between yes and no there is
+ * nothing.
  */
 export function valueAxis(min: number, max: number, count: number, scale: Scale): ValueAxis {
+  if (scale.unit === 'boolean' && min >= 0 && max <= 1) return { min: 0, max: 1, ticks: [0, 1] };
   const low = Math.min(0, min);
   const high = max - low > LEAST ? max : low + 1 / factorOf(scale);
   const step = stepOf((high - low) / Math.max(1, count), scale);
@@ -33,15 +35,4 @@ function stepOf(atLeast: number, scale: Scale): number {
   // What is a hair above a round step for want of digits is that step.
   const round = [1, 2, 5].find((digit) => digit * power >= wanted * (1 - 1e-9)) ?? 10;
   return (round * power) / factor;
-}
-
-/** `22:01:03`, with the day before it where the plot shows several; UTC. */
-export function timeText(atMs: number, withDay: boolean): string {
-  const text = new Date(atMs).toISOString();
-  return withDay ? `${text.slice(0, 10)} ${text.slice(11, 19)}` : text.slice(11, 19);
-}
-
-/** Whether two moments are on different days, UTC. */
-export function spansDays(startMs: number, endMs: number): boolean {
-  return new Date(startMs).toISOString().slice(0, 10) !== new Date(endMs).toISOString().slice(0, 10);
 }

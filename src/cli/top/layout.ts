@@ -3,8 +3,9 @@ import { clip, displayWidth, pad, printable } from '../render/text.ts';
 import type { Paint } from '../terminal.ts';
 import type { Sort, TableColumn, TableRow } from './table.ts';
 
-/** How wide the first column is where the others need room: narrower than that nobody knows who is who. */
+/** How wide the first column is where the others need room, and its part of a wide screen: names often differ at their end only. */
 const LABEL_WIDTH = 12;
+const LABEL_SHARE = 1 / 4;
 const MAX_LABEL_WIDTH = 60;
 
 /** The least that a column of numbers has, so that it does not move from look to look. */
@@ -56,8 +57,8 @@ export function layoutLines(layout: TableLayout): readonly string[] {
   const room = width - gutter.length - placed.reduce((sum, column) => sum + column.width + GAP, -GAP) - GAP;
   const trendWidth = trend === undefined || room < MIN_TREND_WIDTH ? 0 : Math.min(room, MAX_TREND_WIDTH);
   const title = columns.find(({ id }) => id === trend?.column)?.title ?? '';
-  const head = placed.map((column) => cell(headText(column, layout), column));
-  if (trendWidth > 0) head.push(clip(`TREND ${printable(title)}`, trendWidth));
+  const head = placed.map((column) => headCell(column, layout)).join('');
+  const trendHead = trendWidth > 0 ? clip(`TREND ${printable(title)}`, trendWidth) : '';
   const lines = rows.map((row, index) => {
     const cells = placed.map((column) => cell(printable(row.cells.get(column.id)?.text ?? MISSING), column));
     if (trendWidth > 0 && trend !== undefined) cells.push(sparkline(trend.of(row).slice(-trendWidth)));
@@ -66,14 +67,14 @@ export function layoutLines(layout: TableLayout): readonly string[] {
     if (isChosen) return paint('inverse', pad(line, width));
     return row.isStale ? paint('yellow', line) : line;
   });
-  return [paint('bold', clip(`${gutter}${head.join(' '.repeat(GAP))}`.trimEnd(), width)), ...lines];
+  return [paint('bold', clip(`${gutter}${head}${trendHead}`.trimEnd(), width)), ...lines];
 }
 
 function placedColumns(layout: TableLayout, width: number): readonly Placed[] {
   const { columns, sort } = layout;
   const [label, ...others] = columns.map((column) => ({ ...column, width: widthOf(column, layout) }));
   if (label === undefined) return [];
-  const narrow = Math.min(label.width, LABEL_WIDTH, width);
+  const narrow = Math.min(label.width, Math.max(LABEL_WIDTH, Math.floor(width * LABEL_SHARE)), width);
   let left = width - narrow;
   const fits = (column: Placed): boolean => {
     if (column.width + GAP > left) return false;
@@ -88,14 +89,26 @@ function placedColumns(layout: TableLayout, width: number): readonly Placed[] {
     kept.add(column.id);
   }
   const shown = others.filter(({ id }) => kept.has(id));
-  return [{ ...label, width: Math.min(label.width, MAX_LABEL_WIDTH, narrow + left) }, ...shown];
+  const last = shown.at(-1);
+  const beyond = last === undefined ? 0 : Math.max(0, displayWidth(headText(last, layout)) - last.width);
+  return [{ ...label, width: Math.max(1, Math.min(label.width, MAX_LABEL_WIDTH, narrow + left - beyond)) }, ...shown];
 }
 
 function widthOf(column: TableColumn, layout: TableLayout): number {
   const { id, isNumber } = column;
-  let width = Math.max(displayWidth(headText(column, layout)), isNumber ? NUMBER_WIDTH : 0);
+  let width = Math.max(displayWidth(printable(column.title)), isNumber ? NUMBER_WIDTH : 0);
   for (const { cells } of layout.rows) width = Math.max(width, displayWidth(printable(cells.get(id)?.text ?? MISSING)));
   return isNumber ? width : Math.min(width, MAX_TEXT_WIDTH);
+}
+
+/**
+ * The head of a column and what parts it from the next. The arrow of the sorted one may stand in that gap: no column moves, or has
+ * no room any more, where another one is sorted by.
+ */
+function headCell(column: Placed, layout: TableLayout): string {
+  const text = headText(column, layout);
+  const shown = displayWidth(text) > column.width + 1 ? clip(text, column.width) : text;
+  return pad(pad(shown, column.width, column.isNumber ? 'right' : 'left'), column.width + GAP);
 }
 
 /** Its title, and which way the table is sorted by it; where nobody chooses, only the title. */

@@ -140,8 +140,10 @@ function outside(state: TopState): TopState {
 }
 
 function sortedBy(state: TopState, context: PressContext, ids: readonly string[]): TopState {
-  const { columns } = tableOf(state, context.data, context.nowNs);
-  const id = ids.find((each) => columns.some((column) => column.id === each));
+  const { columns, rows } = tableOf(state, context.data, context.nowNs);
+  const there = ids.filter((each) => columns.some((column) => column.id === each));
+  // A column that has nothing sorts nothing.
+  const id = there.find((each) => rows.some(({ cells }) => cells.has(each))) ?? there[0];
   if (id === undefined) return { ...state, message: `there is no column ${ids[0]} here` };
   return withLevel(state, { sort: { column: id, isReversed: false } });
 }
@@ -163,11 +165,17 @@ function prompting(state: TopState, kind: Prompt['kind']): TopState {
 function typed(state: TopState, prompt: Prompt, key: KeyName, context: PressContext): TopState {
   if (key === 'enter') return accepted({ ...state, prompt: undefined }, prompt, context);
   if (key === 'escape') return withFilterOf({ ...state, prompt: undefined }, prompt, prompt.before);
-  const text =
-    key === 'backspace' ? [...prompt.text].slice(0, -1).join('') : prompt.text + ([...key].length === 1 ? key : '');
+  const text = edited(prompt.text, key);
   if (text.length > MAX_TYPED) return state;
   const next = { ...state, prompt: { ...prompt, text } };
   return isPattern(text) ? withFilterOf(next, prompt, text) : next;
+}
+
+/** The text after a key; Ctrl-U begins anew, as in a shell. */
+function edited(text: string, key: KeyName): string {
+  if (key === 'ctrl-u') return '';
+  if (key === 'backspace') return [...text].slice(0, -1).join('');
+  return [...key].length === 1 ? text + key : text;
 }
 
 /** A filter is seen at work while it is typed. */

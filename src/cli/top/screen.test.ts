@@ -23,6 +23,7 @@ const STATS: readonly StatDescriptor[] = [
   { name: 'exits', type: 'cumulative', exponent: 0 },
   { name: 'waits', type: 'log2-histogram', ...NS },
   { name: 'tomorrow', type: 'instant', unit: 'furlongs', exponent: 0 },
+  { name: 'rss', type: 'instant', unit: 'bytes', exponent: 0 },
 ];
 
 /** A VM of two vCPUs that has run at so many percent, with so many exits per second on each of them. */
@@ -31,6 +32,7 @@ interface Vm {
   readonly percent: bigint;
   readonly exits?: bigint;
   readonly pid?: number;
+  readonly rss?: bigint;
 }
 
 class Lab {
@@ -111,7 +113,7 @@ function domainOf({ name, pid }: Vm) {
 }
 
 function samplesOf(vm: Vm, target: string, second: bigint): readonly Sample[] {
-  const { name, percent, exits = 0n } = vm;
+  const { name, percent, exits = 0n, rss } = vm;
   const sample = (provider: string, values: Readonly<Record<string, StatValue>>, path?: string): Sample => ({
     domain: name,
     provider,
@@ -121,7 +123,10 @@ function samplesOf(vm: Vm, target: string, second: bigint): readonly Sample[] {
     collectedAtNs: second * SECOND_NS,
     stats: Object.entries(values).map(([each, value]) => ({ name: each, value })),
   });
-  if (target === 'vm') return [sample('process', { cpu_time: (second * SECOND_NS * percent) / 100n, tomorrow: 7n })];
+  const cpuTime = (second * SECOND_NS * percent) / 100n;
+  if (target === 'vm') {
+    return [sample('process', { cpu_time: cpuTime, tomorrow: 7n, ...(rss !== undefined && { rss }) })];
+  }
   return ['/cpu/0', '/cpu/1'].flatMap((path, index) => [
     sample('process', { run_delay: (second * SECOND_NS) / 1000n }, path),
     sample('kvm', { exits: second * exits * BigInt(index + 1), waits: [second, 0n, 2n * second, 0n] }, path),
@@ -158,6 +163,36 @@ describe('the screen of all domains', () => {
     ['>>R', ['db-1', 'web-2', 'web-1']],
   ])('sorts with %s', (keys, order) => {
     expect(new Lab(THREE).type(keys).labels).toEqual(order);
+  });
+
+  it('sorts by the memory that somebody has a figure of', () => {
+    const some = THREE.map((vm, index) => ({ ...vm, rss: BigInt(index) << 20n }));
+    const lab = new Lab(some, 'cpu,mem,rss').press('M');
+    expect(lab.table[0]).toMatch(/MEM +RSS↓/);
+    expect(lab.labels).toEqual(['db-1', 'web-2', 'web-1']);
+    expect(new Lab(THREE, 'cpu,mem,rss').press('M').table[0]).toMatch(/MEM↓ +RSS/);
+  });
+
+  it('keeps its columns where they are, whichever it is sorted by', () => {
+    const lab = new Lab(THREE);
+    const starts = () => ['NAME', 'CPU%', 'DELAY%', 'EXITS/s', 'AGE'].map((title) => lab.table[0]?.indexOf(title));
+    const before = lab.press('N').table.slice(1);
+    for (const key of ['>', '>', '>', '>']) {
+      const heads = starts();
+      lab.press(key);
+      // A short title has its arrow within its own column.
+      for (const [index, start] of starts().entries()) expect(Math.abs(start! - heads[index]!)).toBeLessThanOrEqual(1);
+      const bare = (line: string): string => line.slice(1, 40);
+      expect(lab.table.slice(1).map(bare).toSorted()).toEqual(before.map(bare).toSorted());
+    }
+  });
+
+  it('shows what is asked for while much is typed', () => {
+    const lab = new Lab(THREE).press('F').type(',exits'.repeat(20));
+    expect(lab.lines()[1]).toMatch(/^columns: ….{63},exits_$/);
+    expect(displayWidth(lab.lines()[1] ?? '')).toBe(80);
+    expect(lab.lines({ columns: 5, rows: 9 })[1]).toBe('colu…');
+    expect(lab.press('ctrl-u').type('age').press('enter').table[0]).toMatch(/^ NAME +AGE/);
   });
 
   it('says where there is no such column', () => {
@@ -322,10 +357,10 @@ describe('the screens of one domain', () => {
     const lab = new Lab(THREE).press('down', 'down', 'enter', 'end', 'enter');
     expect(lab.lines()[0]).toContain('web-1 > vcpu #1');
     expect(lab.table).toEqual([
-      ' STAT        TOTAL  PER SECOND↓  PROVIDER  TARGET  TYPE            TREND PER SE…',
-      '>exits         400        200/s  kvm       vcpu    cumulative',
-      ' waits           6          3/s  kvm       vcpu    log2-histogram',
-      ' run_delay    2 ms       1 ms/s  process   vcpu    cumulative',
+      ' STAT        TOTAL  PER SECOND↓ PROVIDER  TARGET  TYPE            TREND PER SEC…',
+      '>exits         400       200/s  kvm       vcpu    cumulative',
+      ' waits           6         3/s  kvm       vcpu    log2-histogram',
+      ' run_delay    2 ms      1 ms/s  process   vcpu    cumulative',
     ]);
     expect(lab.press('o').labels).toEqual(['exits', 'waits', 'run_delay']);
     expect(lab.press('o').type('fwai').press('enter', 'enter').lines()[0]).toContain('web-1 > vcpu #1 > kvm waits');
@@ -337,6 +372,9 @@ describe('the screens of one domain', () => {
       `    [0 s, 1 ns)   2  ${'█'.repeat(18)}`,
       '    …',
       `    [2 ns, 4 ns)  4  ${'█'.repeat(36)}`,
+    ]);
+    expect(lab.lines({ columns: 50, rows: 23 }).slice(6, 8)).toEqual([
+      ...['  p50 [2 ns, 4 ns)  p90 [2 ns, 4 ns)', '  p99 [2 ns, 4 ns)  p99.9 [2 ns, 4 ns)'],
     ]);
     expect(lab.press('o').table.slice(2, 4)).toEqual([
       '  3 values counted between the last two looks (o: all)',
@@ -408,6 +446,12 @@ describe('every screen', () => {
   it('leaves out columns that do not fit, but not what it is sorted by', () => {
     expect(new Lab(THREE).press('N').lines({ columns: 24, rows: 9 })[2]).toBe(' NAME↓    CPU%  DELAY%');
     expect(new Lab(THREE).press('>', '>').lines({ columns: 24, rows: 9 })[2]).toBe(' NAME     CPU%  EXITS/s↓');
+  });
+
+  it('tells names apart that differ at their end, before it shows the last columns', () => {
+    const vms = ['a', 'b'].map((end) => ({ name: `instance-00000a1${end}`, percent: 1n }));
+    const columns = 'cpu,delay,exits,mem,disk,net,age,rss,read,write';
+    expect(new Lab(vms, columns).labels).toEqual(vms.map(({ name }) => name));
   });
 
   it('writes names out that would move the cursor, and counts wide ones', () => {

@@ -115,12 +115,18 @@ function statusLine({ prompt, message }: TopState, width: number, paint: Paint):
       delay: 'seconds between refreshes: ',
       columns: 'columns: ',
     };
-    // The end is where somebody types.
-    const text = [...printable(`${what[prompt.kind]}${prompt.text}_`)];
-    return clip(text.slice(-Math.max(0, width)).join(''), width);
+    return promptText(what[prompt.kind], `${prompt.text}_`, width);
   }
   if (message !== undefined) return paint('yellow', clip(printable(message), width));
   return paint('dim', clip(HINT, width));
+}
+
+/** What is asked for, and of what is typed as much as there is room for: the end is where somebody types. */
+function promptText(what: string, typed: string, width: number): string {
+  const characters = [...printable(typed)];
+  const room = Math.max(0, width - what.length);
+  const shown = characters.length <= room ? characters : ['…', ...characters.slice(characters.length - room + 1)];
+  return clip(`${what}${shown.join('')}`, width);
 }
 
 /** The way to the screen that is shown: `web-1 > vcpu #0 > exits`. */

@@ -2,6 +2,7 @@ import { boundariesOf, percentile } from '../../model/histogram.ts';
 import { isHistogram, type StatDescriptor } from '../../model/stat.ts';
 import { boundsText, histogramLines } from '../render/histogram.ts';
 import { scaled } from '../render/scaled.ts';
+import { displayWidth } from '../render/text.ts';
 import type { StatOfObject } from './stat-tables.ts';
 
 /** Percentiles that are told. */
@@ -51,9 +52,21 @@ export function statLines(
   const total = counts.reduce((sum, count) => sum + count, 0n);
   return [
     `${INDENT}${total} values ${which}`,
-    ...(shares.length === 0 ? [] : [`${INDENT}${shares.join('  ')}`]),
+    ...wrapped(shares, width),
     ...histogramLines(stat, counts, INDENT.repeat(2), boundaries, barWidth),
   ];
+}
+
+/** Pieces side by side, on as many lines as that takes. */
+function wrapped(pieces: readonly string[], width: number): readonly string[] {
+  const lines: string[] = [];
+  for (const piece of pieces) {
+    const before = lines.at(-1);
+    const joined = `${before}${INDENT}${piece}`;
+    if (before !== undefined && displayWidth(joined) <= width) lines[lines.length - 1] = joined;
+    else lines.push(`${INDENT}${piece}`);
+  }
+  return lines;
 }
 
 function bucketsOf({ track, entry, stat }: StatOfObject, isRecent: boolean): Buckets | undefined {

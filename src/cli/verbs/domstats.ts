@@ -6,7 +6,7 @@ import { Connections } from '../domstats-connections.ts';
 import { bitsOf, FLAG_OPTIONS, STATS_OPTIONS } from '../domstats-options.ts';
 import { EXIT, type ExitStatus, messageOf } from '../exit.ts';
 import { printable } from '../render/text.ts';
-import { type GlobalOptions, urisOf } from '../session.ts';
+import { askedCredentials, type GlobalOptions, urisOf } from '../session.ts';
 import { openTerminal } from '../terminal.ts';
 
 /** What `domstats` takes. */
@@ -25,9 +25,11 @@ export async function domstats(options: DomStatsOptions): Promise<ExitStatus> {
   const { domains, given, timeout } = options;
   const terminal = openTerminal();
   const errors: VirtstatError[] = [];
-  await using connections = await Connections.open(urisOf(options), {
+  const uris = urisOf(options);
+  await using connections = await Connections.open(uris, {
     timeoutMs: timeout,
     onError: (error) => void errors.push(error),
+    asked: await askedCredentials(uris),
   });
   const call = { signal: terminal.gone };
   const bits = { stats: bitsOf(STATS_OPTIONS, given), flags: bitsOf(FLAG_OPTIONS, given) };

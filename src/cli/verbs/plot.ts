@@ -44,26 +44,32 @@ export interface PlotVerbOptions extends GlobalOptions, Outlet {
 /** `virtstat plot`: stats over time, from a recording, a source that is read meanwhile, or a server. */
 export async function plot(options: PlotVerbOptions): Promise<ExitStatus> {
   const { from, stats } = options;
-  if (/^https?:\/\//i.test(from)) return plotServer(new URL(from), required(stats), options);
+  if (/^https?:\/\//i.test(from)) return plotServer(new URL(from), required(stats, 'its own page'), options);
   const recording = from.startsWith('replay:') ? from.slice('replay:'.length) : from;
   const isRecording = recording !== from || exists(from) || exists(partsOf(from));
-  if (isRecording) return plotRecording(recording, required(stats), options);
-  if (/^[a-z][a-z0-9+.-]*:/i.test(from)) return plotLive({ ...options, connect: [from] }, required(stats));
+  if (isRecording)
+    return plotRecording(recording, required(stats, `\`virtstat -c replay:${recording} schemas\``), options);
+  if (/^[a-z][a-z0-9+.-]*:/i.test(from))
+    return plotLive({ ...options, connect: [from] }, required(stats, `\`virtstat -c ${from} schemas\``));
   if (/[/.]/.test(from) && !/^[\w-]+\/[\w-]+$/.test(from)) {
     throw new VirtstatError('PATH_NOT_FOUND', `there is no recording ${from}; check the path`);
   }
   return plotLive(options, [from, ...stats]);
 }
 
-/** @throws USAGE where no stat is named */
-function required(stats: readonly string[]): readonly string[] {
+/** `list` is where their names stand. @throws USAGE where no stat is named */
+function required(stats: readonly string[], list: string): readonly string[] {
   if (stats.length > 0) return stats;
-  throw new VirtstatError('USAGE', 'name the stats that are to be shown; `virtstat schemas` lists them');
+  throw new VirtstatError('USAGE', `name the stats that are to be shown; ${list} lists them`);
 }
 
 async function plotRecording(path: string, words: readonly string[], options: PlotVerbOptions): Promise<ExitStatus> {
   const terminal = openTerminal();
-  const panels = await recordedPanels(path, words.map(parseStatWord), { ...options, signal: untilStopped(terminal) });
+  const panels = await recordedPanels(path, words.map(parseStatWord), {
+    ...options,
+    signal: untilStopped(terminal),
+    onUnusable: ({ message }) => terminal.warn(message),
+  });
   return finish(panels, path, options, terminal);
 }
 

@@ -34,8 +34,9 @@ export function record(options: RecordOptions): Promise<ExitStatus> {
     const line = openProgressLine();
     const troubles = new Troubles(terminal, () => line.clear());
     const startMs = performance.now();
-    const show = (progress: Progress): string =>
-      progressText(progress, { path: output, elapsedMs: performance.now() - startMs, ...(forMs && { forMs }) });
+    const show = (progress: Progress, elapsedMs: number): string =>
+      progressText(progress, { path: output, elapsedMs, ...(forMs && { forMs }) });
+    const elapsed = (): number => performance.now() - startMs;
     let hasFailed = false;
     const recorder = await Recorder.open({
       path: output,
@@ -46,6 +47,7 @@ export function record(options: RecordOptions): Promise<ExitStatus> {
         troubles.tell(message);
       },
     });
+    let endMs = 0;
     try {
       await recordLoop({
         registry,
@@ -58,9 +60,11 @@ export function record(options: RecordOptions): Promise<ExitStatus> {
         signal,
         onSweep: (answers) => {
           troubles.tellAnswers(answers);
-          line.show(show(recorder.progress));
+          line.show(show(recorder.progress, elapsed()));
         },
       });
+      // The last interval is over when the next sweep would be due, which is no more of it.
+      endMs = signal.aborted ? elapsed() : (forMs ?? elapsed());
     } finally {
       line.show(`writing ${output}`);
       await recorder.close();
@@ -71,7 +75,7 @@ export function record(options: RecordOptions): Promise<ExitStatus> {
       terminal.warn('nothing was recorded: no domain had a new value of these stats');
       return EXIT.failed;
     }
-    terminal.out(`${show(progress)}\n`);
+    terminal.out(`${show(progress, endMs)}\n`);
     return hasFailed || progress.lostCount > 0 ? EXIT.failed : EXIT.done;
   });
 }

@@ -26,7 +26,7 @@ const OTHER_FILTERS = { fitting: 0x0a00 | 0x2000 | 0x8000, empty: 0x0500 | 0x100
 const FAMILIES = [0x0300, 0x0c00, 0x3000, 0xc000] as const;
 
 /** Procedures about the host and all of its domains. */
-export function connectProcedures(view: CallerView, node: NodeFacts): readonly ServedProcedure[] {
+export function connectProcedures(view: CallerView, node: () => NodeFacts): readonly ServedProcedure[] {
   return [
     served(procedures.CONNECT_GET_TYPE, () => 'QEMU'),
     served(procedures.CONNECT_GET_VERSION, async (_args, { signal }) => {
@@ -35,17 +35,16 @@ export function connectProcedures(view: CallerView, node: NodeFacts): readonly S
       return versions.toSorted((a, b) => Number(a - b)).at(-1) ?? NO_VERSION;
     }),
     served(procedures.CONNECT_GET_LIB_VERSION, () => LIBVIRT_VERSION),
-    served(procedures.CONNECT_GET_HOSTNAME, () => node.hostname),
+    served(procedures.CONNECT_GET_HOSTNAME, () => node().hostname),
     served(procedures.CONNECT_GET_URI, () => 'qemu:///system'),
     served(CONNECT_IS_SECURE, () => 1),
-    served(CONNECT_GET_MAX_VCPUS, () => node.cpus),
+    served(CONNECT_GET_MAX_VCPUS, () => node().cpus),
     served(NODE_GET_INFO, () => {
-      const { machine, cpus, mhz } = node;
-      const memoryKib = node.memoryBytes / 1024n;
-      return { model: machine, memoryKib, cpus, mhz, nodes: 1, sockets: 1, cores: cpus, threads: 1 };
+      const { machine: model, memoryBytes, cpus, mhz, nodes, sockets, cores, threads } = node();
+      return { model, memoryKib: memoryBytes / 1024n, cpus, mhz, nodes, sockets, cores, threads };
     }),
     served(NODE_GET_CPU_MAP, ({ needMap }) => {
-      const { cpus } = node;
+      const { cpus } = node();
       return { map: needMap === 0 ? new Uint8Array(0) : onesOf(cpus), online: cpus, present: cpus };
     }),
     // collectd does without events, but not without asking for them.

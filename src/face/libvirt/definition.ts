@@ -6,15 +6,20 @@ import { BALLOON_NEEDS, maxMemoryKib, memoryKib } from './groups/balloon.ts';
 import { BLOCK_NEEDS } from './groups/block.ts';
 import { NET_NEEDS } from './groups/net.ts';
 import { currentVcpus, VCPU_NEEDS } from './groups/vcpu.ts';
+import type { Nic } from './nics.ts';
 
 /** What a definition is made of. */
 export const DEFINITION_NEEDS: readonly Need[] = [...BALLOON_NEEDS, ...VCPU_NEEDS, ...BLOCK_NEEDS, ...NET_NEEDS];
 
 /**
  * The definition of a domain as far as it is known, in libvirt's XML: name, uuid, memory, vCPUs, and those disks and NICs whose
- * statistics can be read. It is there to be read, not to start a VM with.
+ * statistics can be read, the latter described in `nics`, by path. It is there to be read, not to start a VM with.
  */
-export function definitionOf(facts: DomainFacts, { name, uuid, id }: DomainReference): string {
+export function definitionOf(
+  facts: DomainFacts,
+  { name, uuid, id }: DomainReference,
+  nics: ReadonlyMap<string, Nic>,
+): string {
   const [maximum, current] = [maxMemoryKib(facts), memoryKib(facts)];
   const vcpus = currentVcpus(facts);
   const most = facts.number('state', 'vcpu_maximum') ?? vcpus;
@@ -31,7 +36,7 @@ export function definitionOf(facts: DomainFacts, { name, uuid, id }: DomainRefer
     '  </os>',
     '  <devices>',
     ...facts.samples('block', 'block').flatMap((sample) => diskLines(diskOf(facts, sample))),
-    ...facts.samples('interface', 'interface').flatMap(({ device }) => nicLines(device)),
+    ...facts.samples('interface', 'interface').flatMap(({ device, path = '' }) => nicLines(device, nics.get(path))),
     ...(facts.samples('balloon', 'vm').length > 0 ? [`    <memballoon model='virtio'/>`] : []),
     '  </devices>',
     '</domain>',
@@ -62,9 +67,15 @@ function diskLines(disk: Disk | undefined): readonly string[] {
   ];
 }
 
-function nicLines(device: string | undefined): readonly string[] {
+function nicLines(device: string | undefined, { address, model }: Nic = {}): readonly string[] {
   if (device === undefined) return [];
-  return [`    <interface type='ethernet'>`, `      <target dev='${escaped(device)}'/>`, '    </interface>'];
+  return [
+    `    <interface type='ethernet'>`,
+    ...(address === undefined ? [] : [`      <mac address='${escaped(address)}'/>`]),
+    `      <target dev='${escaped(device)}'/>`,
+    ...(model === undefined ? [] : [`      <model type='${escaped(model)}'/>`]),
+    '    </interface>',
+  ];
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {

@@ -3,6 +3,7 @@ import type { JsonValue } from '../../protocol/json/json.ts';
 import { nameDisks, typeIn } from '../../protocol/libvirt/disk-names.ts';
 import { type BackingImage, type BlockBackend, decodeBlockBackends } from '../../protocol/qmp/block-devices.ts';
 import { type BackingNode, decodeBackingNodes } from '../../protocol/qmp/block-stats.ts';
+import { atMost } from './at-most.ts';
 
 /** A disk of a domain, in the words of libvirt's definitions. */
 export interface Disk {
@@ -38,8 +39,8 @@ const MAX_AGE_MS = 10_000;
 /** What many share ends with none of them; the monitor's own limit bounds it. */
 const NEVER: CallOptions = { signal: new AbortController().signal };
 
-/** How long to wait for the disks. */
-export interface DisksOptions extends CallOptions {
+/** How long to wait for what a monitor tells of devices. */
+export interface DevicesOptions extends CallOptions {
   /** In milliseconds; may be infinite: the monitor's own limit bounds it. */
   readonly patienceMs: number;
 }
@@ -58,7 +59,7 @@ export class DomainDisks {
   }
 
   /** By path; waits no longer than `patienceMs`, and not when the signal fires. Never rejects. */
-  async get({ patienceMs, signal }: DisksOptions): Promise<ReadonlyMap<string, Disk>> {
+  async get({ patienceMs, signal }: DevicesOptions): Promise<ReadonlyMap<string, Disk>> {
     if (performance.now() - this.#askedMs >= MAX_AGE_MS) {
       this.#askedMs = performance.now();
       this.#asking = this.#ask().finally(() => {
@@ -156,19 +157,4 @@ function backingOf(images: readonly BackingImage[], nodes: readonly BackingNode[
 function indexIn(nodeName: string | undefined): bigint | undefined {
   const [, digits] = /^libvirt-(\d{1,9})-/.exec(nodeName ?? '') ?? [];
   return digits === undefined ? undefined : BigInt(digits);
-}
-
-/** Resolves when the work is done, after that long, or with the signal. */
-function atMost(ms: number, signal: AbortSignal, work: Promise<void>): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = Number.isFinite(ms) ? setTimeout(done, ms) : undefined;
-    signal.addEventListener('abort', done, { once: true });
-    void work.finally(done);
-    if (signal.aborted) done();
-  });
 }

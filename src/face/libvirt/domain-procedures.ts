@@ -1,3 +1,4 @@
+import type { NodeFacts } from '../../host/node-info.ts';
 import type { Sample } from '../../model/sample.ts';
 import * as classic from '../../protocol/libvirt/classic-procedures.ts';
 import { VIR_ERR_INVALID_ARG, VIR_FROM_QEMU } from '../../protocol/libvirt/constants.ts';
@@ -6,6 +7,7 @@ import * as procedures from '../../protocol/libvirt/procedures.ts';
 import { LibvirtRefusal } from '../../protocol/libvirt/refusal.ts';
 import { type ServedProcedure, served } from '../../protocol/libvirt/server.ts';
 import type { CallerView } from './caller-view.ts';
+import { cpuStats } from './cpu-stats.ts';
 import { DEFINITION_NEEDS, definitionOf, diskOf } from './definition.ts';
 import { type DomainFacts, numberIn } from './facts.ts';
 import { BALLOON_NEEDS, maxMemoryKib, memoryKib, rssKib } from './groups/balloon.ts';
@@ -56,8 +58,8 @@ const BLOCK_PARAMETERS = [
 ] as const;
 
 /** Procedures about one domain, from before the bulk statistics: what monitoring tools of old call. */
-export function domainProcedures(view: CallerView): readonly ServedProcedure[] {
-  return [...descriptions(view), ...measurements(view)];
+export function domainProcedures(view: CallerView, node: () => NodeFacts): readonly ServedProcedure[] {
+  return [...descriptions(view), ...measurements(view, node)];
 }
 
 function descriptions(view: CallerView): readonly ServedProcedure[] {
@@ -84,7 +86,8 @@ function descriptions(view: CallerView): readonly ServedProcedure[] {
     served(procedures.DOMAIN_GET_XML_DESC, async ({ domain, flags }, options) => {
       if ((flags & XML_SECURE) !== 0) throw denied('virDomainGetXMLDesc with secure flag');
       const facts = await view.facts(domain, DEFINITION_NEEDS, options);
-      return definitionOf(facts, view.reference(facts.domain));
+      const nics = await view.statistics.nics(view.reader, facts, options);
+      return definitionOf(facts, view.reference(facts.domain), nics);
     }),
     served(classic.DOMAIN_GET_MAX_VCPUS, async (domain, options) => {
       const facts = await view.facts(domain, VCPU_NEEDS, options);
@@ -109,7 +112,7 @@ function descriptions(view: CallerView): readonly ServedProcedure[] {
   ];
 }
 
-function measurements(view: CallerView): readonly ServedProcedure[] {
+function measurements(view: CallerView, node: () => NodeFacts): readonly ServedProcedure[] {
   return [
     served(classic.DOMAIN_BLOCK_STATS, async ({ domain, path }, options) => {
       const disk = findDisk(await view.facts(domain, BLOCK_NEEDS, options), path);
@@ -164,6 +167,7 @@ function measurements(view: CallerView): readonly ServedProcedure[] {
       ];
       return values.flatMap(([tag, value]) => (value === undefined ? [] : [{ tag, value }])).slice(0, maxStats);
     }),
+    served(classic.DOMAIN_GET_CPU_STATS, (args, options) => cpuStats(view, node, args, options)),
     served(classic.DOMAIN_GET_VCPUS, async ({ domain, maxVcpus }, options) => {
       const facts = await view.facts(domain, VCPU_NEEDS, options);
       const vcpus = vcpusOf(facts)

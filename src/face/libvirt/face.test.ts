@@ -20,6 +20,7 @@ import { LibvirtFace } from './face.ts';
 
 const UUID = '11111111-2222-4333-8444-555555555555';
 const DISK = '/machine/peripheral/disk0/virtio-backend';
+const NIC = '/machine/peripheral/net0';
 
 /** What each provider and target of the test says. */
 const VALUES: Readonly<Record<string, Readonly<Record<string, StatValue>>>> = {
@@ -30,7 +31,7 @@ const VALUES: Readonly<Record<string, Readonly<Record<string, StatValue>>>> = {
   'block block': { rd_operations: 1n, rd_bytes: 512n, rd_total_time_ns: 9n, capacity: 2n ** 24n },
   'interface interface': { rx_bytes: 90n, tx_packets: 2n },
 };
-const PATHS: Readonly<Record<string, string>> = { vcpu: '/cpu0', block: DISK, interface: '/net0' };
+const PATHS: Readonly<Record<string, string>> = { vcpu: '/cpu0', block: DISK, interface: NIC };
 
 /** Domains `web` and `db`; what they measure may be made to hang. */
 class TestSource implements Source {
@@ -44,8 +45,10 @@ class TestSource implements Source {
   collections = 0;
 
   readonly monitor: MonitorRelay = {
-    ask: async (question) => {
+    ask: async (question, args) => {
       this.questions.push(question);
+      if (args?.['property'] === 'mac') return args['path'] === NIC ? '52:54:00:12:34:56' : 7;
+      if (args?.['path'] === NIC) return 'virtio-net-pci';
       const inserted = { 'node-name': 'libvirt-2-format', file: '/images/a&b.qcow2', drv: 'qcow2', ro: false };
       return question === 'query-block'
         ? [{ device: '', qdev: DISK, removable: false, inserted }]
@@ -85,9 +88,7 @@ class TestSource implements Source {
         const path = PATHS[target];
         const stats = Object.entries(VALUES[`${name} ${target}`] ?? {}).map(([stat, value]) => ({ name: stat, value }));
         const collectedAtNs = BigInt(Date.now()) * 1_000_000n;
-        return [
-          { ...(path && { path }), ...(path === '/net0' && { device: 'tap0' }), via: 'test', collectedAtNs, stats },
-        ];
+        return [{ ...(path && { path }), ...(path === NIC && { device: 'tap0' }), via: 'test', collectedAtNs, stats }];
       },
     };
   }
@@ -173,8 +174,12 @@ describe('to a client of libvirt', () => {
     expect(await connection.getVersion()).toBe(7_002_022);
     expect(await connection.getURI()).toBe('qemu:///system');
     expect(await connection.getHostname()).not.toBe('');
-    const { model, cpus, memoryKib } = await connection.call(classic.NODE_GET_INFO, undefined);
+    const { model, cpus, memoryKib, nodes, sockets, cores, threads } = await connection.call(
+      classic.NODE_GET_INFO,
+      undefined,
+    );
     expect([model !== '', cpus > 0, memoryKib > 1000n]).toEqual([true, true, true]);
+    expect(nodes * sockets * cores * threads).toBeGreaterThanOrEqual(cpus);
     const { map, present } = await connection.call(classic.NODE_GET_CPU_MAP, { needMap: 1, needOnline: 1, flags: 0 });
     expect([...map].reduce((sum, byte) => sum + byte.toString(2).replaceAll('0', '').length, 0)).toBe(present);
   });
@@ -335,7 +340,9 @@ describe('to a client of libvirt', () => {
     expect(xml).toContain(`<uuid>${uuid}</uuid>`);
     expect(xml).toContain(`<vcpu placement='static' current='1'>2</vcpu>`);
     expect(xml).toContain(`<source file='/images/a&amp;b.qcow2' index='2'/>\n      <target dev='vda' bus='virtio'/>`);
-    expect(xml).toContain(`<target dev='tap0'/>`);
+    expect(xml).toContain(
+      `<mac address='52:54:00:12:34:56'/>\n      <target dev='tap0'/>\n      <model type='virtio'/>`,
+    );
     const secure = connection.call(procedures.DOMAIN_GET_XML_DESC, { domain, flags: 1 });
     await expect(secure).rejects.toMatchObject({
       errorCode: 29,
@@ -357,11 +364,11 @@ describe('to a client of libvirt', () => {
       errorDomain: 20,
       errorMessage: 'operation forbidden: read only access prevents virDomainShutdown',
     });
-    await expect(connection.call(define(262), undefined)).rejects.toMatchObject({
+    await expect(connection.call(define(298), undefined)).rejects.toMatchObject({
       errorCode: 39,
-      errorMessage: 'unknown procedure: 262',
+      errorMessage: 'unknown procedure: 298',
     });
-    expect(warnings).toMatchObject([['a client called a procedure that is not served', { procedure: 262 }]]);
+    expect(warnings).toMatchObject([['a client called a procedure that is not served', { procedure: 298 }]]);
     expect(source.questions.filter((question) => !['query-block', 'qom-get'].includes(question))).toEqual([]);
   });
 });
@@ -379,6 +386,10 @@ describe('rules', () => {
     mayRead = () => 'partly';
     expect(await fields(constants.VIR_DOMAIN_STATS_BLOCK)).toContain('block.0.name=vda');
     expect((await fields(constants.VIR_DOMAIN_STATS_BLOCK)).join()).not.toContain('/images');
+    const { name, uuid, id } = await connection.lookupByName('web');
+    const definition = { domain: { name, uuid, id }, flags: 0 };
+    const xml = await connection.call(procedures.DOMAIN_GET_XML_DESC, definition);
+    expect([xml.includes('tap0'), xml.includes('52:54'), xml.includes('/images')]).toEqual([true, false, false]);
   });
 });
 

@@ -1,5 +1,4 @@
 import { listenUnix } from '../../host/listener.ts';
-import { type NodeFacts, nodeFacts } from '../../host/node-info.ts';
 import type { ServedConnection } from '../../host/served-connection.ts';
 import { BurstLog } from '../burst-log.ts';
 import type { Face, FaceContext, LogFacts } from '../face.ts';
@@ -40,12 +39,11 @@ export class LibvirtFace implements Face {
 
   async listen(context: FaceContext): Promise<void> {
     const fd = context.activated(this.name);
-    const node = nodeFacts();
     const listener = await listenUnix({
       ...context.sockets,
       path: `${context.runtimeDir}/${SOCKET}`,
       ...(fd !== undefined && { fd }),
-      onConnection: (connection) => this.#serve(connection, context, node),
+      onConnection: (connection) => this.#serve(connection, context),
       onCrowded: (uid) => this.#warn(context, { uid }, 'connections of a user were closed: there are too many'),
     });
     this.#closers.push(() => listener.close());
@@ -65,12 +63,12 @@ export class LibvirtFace implements Face {
     this.#bursts.close();
   }
 
-  #serve(connection: ServedConnection, context: FaceContext, node: NodeFacts): void {
+  #serve(connection: ServedConnection, context: FaceContext): void {
     const { pid, uid } = connection.peer;
     const { maxStallMs, pingIntervalMs } = this.#options;
     const reader = context.readerFor({ kind: 'user', ...connection.peer });
     new LibvirtClient(connection, {
-      service: libvirtService(new CallerView(reader, this.#identities, this.#statistics), node),
+      service: libvirtService(new CallerView(reader, this.#identities, this.#statistics)),
       ...(maxStallMs !== undefined && { maxStallMs }),
       ...(pingIntervalMs !== undefined && { pingIntervalMs }),
       onDropped: ({ code, message }) =>

@@ -1,5 +1,4 @@
 import { withDeadline } from '../../host/deadline.ts';
-import { nodeFacts } from '../../host/node-info.ts';
 import { cancellation, VirtstatError } from '../../model/errors.ts';
 import { LibvirtError } from '../../protocol/libvirt/error.ts';
 import { decodePayload } from '../../protocol/libvirt/message.ts';
@@ -67,7 +66,7 @@ class RegistryLink implements CallLink {
       statistics,
     );
     this.#uri = uri;
-    this.#service = libvirtService(view, nodeFacts());
+    this.#service = libvirtService(view);
     this.#onClose = onClose;
   }
 

@@ -1,4 +1,4 @@
-import type { NodeFacts } from '../../host/node-info.ts';
+import { type NodeFacts, nodeFacts } from '../../host/node-info.ts';
 import { VIR_ERR_NO_CONNECT, VIR_FROM_NONE } from '../../protocol/libvirt/constants.ts';
 import { LibvirtRefusal } from '../../protocol/libvirt/refusal.ts';
 import type { LibvirtService } from '../../protocol/libvirt/server.ts';
@@ -7,9 +7,9 @@ import { connectProcedures } from './connect-procedures.ts';
 import { domainProcedures } from './domain-procedures.ts';
 import { refusalOfWrite } from './refusals.ts';
 
-/** What a caller may call: a driver for QEMU that can only be read. */
-export function libvirtService(view: CallerView, node: NodeFacts): LibvirtService {
-  const all = [...connectProcedures(view, node), ...domainProcedures(view)];
+/** What a caller may call: a driver for QEMU that can only be read, on the host that `node` describes; this one if absent. */
+export function libvirtService(view: CallerView, node: () => NodeFacts = nodeFacts): LibvirtService {
+  const all = [...connectProcedures(view, node), ...domainProcedures(view, node)];
   return {
     procedures: new Map(all.map((each) => [each.procedure.number, each])),
     refusal: refusalOfWrite,

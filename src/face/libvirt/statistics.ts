@@ -6,6 +6,7 @@ import type { StatDescriptor } from '../../model/stat.ts';
 import type { Reader } from '../face.ts';
 import { type Disk, DomainDisks, disksByPath } from './disks.ts';
 import { DomainFacts, keyOf, type Need } from './facts.ts';
+import { DomainNics, type Nic } from './nics.ts';
 
 /** How old values may be, in milliseconds: many who ask cost what one costs. */
 export const DEFAULT_MAX_AGE_MS = 1000;
@@ -58,6 +59,7 @@ export class Statistics {
   /** When they were last asked for, likewise. */
   readonly #tried = new Map<string, Map<string, number>>();
   readonly #disks = new Map<string, DomainDisks>();
+  readonly #nics = new Map<string, DomainNics>();
   /** What was answered once, by domain. */
   readonly #answered = new Map<string, Set<string>>();
 
@@ -91,10 +93,19 @@ export class Statistics {
     });
   }
 
+  /** A domain's NICs by their paths, as far as the reader may have them. Never rejects. */
+  async nics(reader: Reader, facts: DomainFacts, { signal }: CallOptions): Promise<ReadonlyMap<string, Nic>> {
+    const { domain } = facts;
+    const paths = facts.samples('interface', 'interface').flatMap(({ path }) => path ?? []);
+    if (paths.length === 0 || !reader.readsAllOf(domain)) return new Map();
+    const nics = await this.#bookOf(this.#nics, domain, (monitor) => new DomainNics(monitor), { signal });
+    return (await nics?.get(paths, { patienceMs: this.#patienceMs, signal })) ?? new Map();
+  }
+
   /** Forgets all others. */
   retain(domains: readonly Domain[]): void {
     const kept = new Set(domains.map(({ id }) => id));
-    for (const map of [this.#descriptors, this.#tried, this.#disks, this.#answered]) {
+    for (const map of [this.#descriptors, this.#tried, this.#disks, this.#nics, this.#answered]) {
       for (const id of map.keys()) if (!kept.has(id)) map.delete(id);
     }
   }
@@ -177,7 +188,7 @@ export class Statistics {
   ): Promise<ReadonlyMap<string, ReadonlyMap<string, Disk>>> {
     const described = await Promise.all(
       domains.map(async (domain) => {
-        const disks = await this.#diskBook(domain, options);
+        const disks = await this.#bookOf(this.#disks, domain, (monitor) => new DomainDisks(monitor), options);
         if (disks === undefined) return undefined;
         const all = await disks.get(options);
         return [domain.id, reader.readsAllOf(domain) ? all : withoutSources(all)] as const;
@@ -186,14 +197,17 @@ export class Statistics {
     return new Map(described.filter((each) => each !== undefined));
   }
 
-  async #diskBook({ id }: Domain, options: CallOptions): Promise<DomainDisks | undefined> {
-    const known = this.#disks.get(id);
+  /** What is kept of a domain, by its monitor; undefined where it has none. */
+  async #bookOf<T>(
+    books: Map<string, T>,
+    { id }: Domain,
+    make: (monitor: MonitorRelay) => T,
+    options: CallOptions,
+  ): Promise<T | undefined> {
+    const known = books.get(id);
     if (known !== undefined) return known;
     const monitor = await this.#monitors.monitorOf(id, options);
-    if (monitor === undefined) return undefined;
-    const disks = this.#disks.get(id) ?? new DomainDisks(monitor);
-    this.#disks.set(id, disks);
-    return disks;
+    return monitor && entryOf(books, id, () => make(monitor));
   }
 }
 

@@ -8,6 +8,12 @@ const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 /** The most series that are taken of one answer. */
 const MAX_SERIES = 10_000;
 
+/** As much of the server's reason as is told, in characters. */
+const MAX_REASON_LENGTH = 500;
+
+/** How far from 1970 a time can be, in seconds: what is beyond has no date. */
+const LAST_SECOND = 8.64e12;
+
 /** How long the server may take, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 30_000;
 
@@ -21,7 +27,7 @@ export interface Range {
 /** A series as a server has it: its values are 64-bit floating point, whatever was written. */
 export interface FloatSeries {
   readonly labels: Readonly<Record<string, string>>;
-  /** In the order of time; values that are no numbers are left out. */
+  /** In the order of time; values that are no numbers are left out, and times that have no date. */
   readonly points: readonly { readonly atMs: number; readonly value: number }[];
 }
 
@@ -65,7 +71,7 @@ function authorization({ username, password }: URL): Record<string, string> | un
 export function decodeRange(status: number, text: string, what: string): readonly FloatSeries[] {
   const answer = parse(text);
   if (answer?.['status'] === 'error') {
-    const reason = String(answer['error']);
+    const reason = String(answer['error']).replaceAll(/\s+/g, ' ').slice(0, MAX_REASON_LENGTH);
     // What a client did wrong: 400, and 422 for a query that cannot be computed.
     if (status === 400 || status === 422) throw new VirtstatError('USAGE', `${what} refuses the query: ${reason}`);
     throw new VirtstatError('HTTP_FAILED', `${what} answered with status ${status}: ${reason}`);
@@ -97,7 +103,8 @@ function decodeSeries(series: unknown, what: string): FloatSeries {
   const points = values.flatMap((pair) => {
     const [seconds, text] = Array.isArray(pair) ? pair : [];
     const value = typeof text === 'string' ? Number(text) : Number.NaN;
-    return typeof seconds === 'number' && Number.isFinite(value) ? [{ atMs: seconds * 1000, value }] : [];
+    const isTime = typeof seconds === 'number' && Math.abs(seconds) <= LAST_SECOND;
+    return isTime && Number.isFinite(value) ? [{ atMs: seconds * 1000, value }] : [];
   });
   return { labels, points };
 }

@@ -22,6 +22,9 @@ const MAX_BLOCK_PARAMETERS = 16;
 /** Most statistics of a guest's memory. */
 const MAX_MEMORY_STATS = 1024;
 
+/** Most parameters of all host CPUs: 16 of 128 of them at a time. */
+const MAX_CPU_STATS = 2048;
+
 /** Most vCPUs of one answer. */
 export const MAX_VCPU_INFOS = 16_384;
 
@@ -109,6 +112,26 @@ export interface Vcpus {
   readonly vcpus: readonly VcpuInfo[];
   /** A bit for each host CPU that a vCPU may run on, one map after the other. */
   readonly cpuMaps: Uint8Array;
+}
+
+/** What {@link DOMAIN_GET_CPU_STATS} takes. */
+export interface CpuStatsArgs {
+  readonly domain: DomainReference;
+  /** Most parameters of each host CPU that are wanted; 0 asks only how many there are. */
+  readonly maxParameters: number;
+  /** -1 for all host CPUs together. */
+  readonly firstCpu: number;
+  /** 0 asks only how many there are. */
+  readonly cpus: number;
+  readonly flags: number;
+}
+
+/** What {@link DOMAIN_GET_CPU_STATS} gives. */
+export interface CpuStats {
+  /** Of each host CPU one after the other. */
+  readonly params: readonly TypedParameter[];
+  /** Parameters of each host CPU, or what was asked for. */
+  readonly count: number;
 }
 
 /** What {@link NODE_GET_INFO} gives. */
@@ -216,6 +239,13 @@ export const DOMAIN_GET_VCPUS: Procedure<VcpusArgs, Vcpus> = define(
     vcpus: list(MAX_VCPU_INFOS, struct<VcpuInfo>({ number: UINT, state: INT, cpuTimeNs: UHYPER, hostCpu: INT })),
     cpuMaps: bytes(MAX_STRING_BYTES),
   }),
+);
+/** CPU time of a domain, by host CPU or of all. */
+export const DOMAIN_GET_CPU_STATS: Procedure<CpuStatsArgs, CpuStats> = define(
+  262,
+  'DOMAIN_GET_CPU_STATS',
+  struct<CpuStatsArgs>({ domain: DOMAIN, maxParameters: UINT, firstCpu: INT, cpus: UINT, flags: UINT }),
+  struct<CpuStats>({ params: list(MAX_CPU_STATS, TYPED_PARAMETER), count: INT }),
 );
 /** How many vCPUs it may have. */
 export const DOMAIN_GET_MAX_VCPUS: Procedure<DomainReference, number> = define(18, 'DOMAIN_GET_MAX_VCPUS', DOMAIN, INT);

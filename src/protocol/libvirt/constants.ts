@@ -72,6 +72,8 @@ export const VIR_ERR_NO_DOMAIN = 42;
 export const VIR_ERR_OPERATION_TIMEOUT = 68;
 /** An argument, or a group of statistics, is not supported. */
 export const VIR_ERR_ARGUMENT_UNSUPPORTED = 74;
+/** The operation is not supported here. */
+export const VIR_ERR_OPERATION_UNSUPPORTED = 84;
 
 /** No part of libvirt in particular raised an error. */
 export const VIR_FROM_NONE = 0;
@@ -81,6 +83,8 @@ export const VIR_FROM_RPC = 7;
 export const VIR_FROM_QEMU = 10;
 /** The code that deals with domains raised an error. */
 export const VIR_FROM_DOM = 20;
+/** The code that deals with control groups raised an error. */
+export const VIR_FROM_CGROUP = 54;
 
 /** How bad an error is: nothing, a warning, an error. */
 export const VIR_ERR_ERROR = 2;

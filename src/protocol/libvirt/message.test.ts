@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import * as classic from './classic-procedures.ts';
 import { REMOTE_ERROR } from './error.ts';
 import { encodeKeepalive, KEEPALIVE } from './keepalive.ts';
 import {
@@ -19,8 +20,11 @@ import { chars, NOTHING, type XdrCodec } from './xdr-codec.ts';
 const FIXTURES = new URL('../../../test/fixtures/libvirt/', import.meta.url);
 const HEADER = { program: 0x2000_8086, version: 1, procedure: 344, type: 0, serial: 7, status: 0 };
 
-/** Exchanges of the real virsh with the real libvirtd, by what virsh was asked. */
-const EXCHANGES = ['domstats_state', 'domstats_state_vm_beta', 'domstats_state_enforce_listinactive_vm', 'list_all'];
+/** Exchanges with the real libvirtd: of the real virsh, by what it was asked, and of virt-top, by its version. */
+const EXCHANGES = [
+  ...['domstats_state', 'domstats_state_vm_beta', 'domstats_state_enforce_listinactive_vm', 'list_all'],
+  ...['virt-top-1.0.8', 'virt-top-1.0.9'],
+];
 
 const capture = (name: string): Uint8Array => Uint8Array.from(readFileSync(new URL(name, FIXTURES)));
 
@@ -42,7 +46,7 @@ function cut(bytes: Uint8Array, cuts: readonly number[]): readonly Uint8Array[] 
 
 /** The codec of a payload, by procedure and direction. */
 function codecOf({ procedure, type, status }: MessageHeader): XdrCodec<unknown> {
-  const known = Object.values(procedures).find(
+  const known = Object.values({ ...procedures, ...classic }).find(
     (each) => typeof each === 'object' && 'args' in each && each.number === procedure,
   ) as Procedure<unknown, unknown> | undefined;
   if (known === undefined) throw new Error(`procedure ${procedure} is not in the table`);

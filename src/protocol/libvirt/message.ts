@@ -1,4 +1,5 @@
 import { VirtstatError } from '../../model/errors.ts';
+import { ReceivedBytes } from '../received-bytes.ts';
 import type { XdrCodec } from './xdr-codec.ts';
 import { invalid, XdrReader } from './xdr-reader.ts';
 import { XdrWriter } from './xdr-writer.ts';
@@ -89,46 +90,28 @@ export function decodePayload<T>(payload: Uint8Array, codec: XdrCodec<T>): T {
   return value;
 }
 
-const NO_BYTES: Uint8Array = new Uint8Array(0);
-
-/** Smallest buffer for a message that comes in several chunks, in bytes. */
-const MIN_BUFFER_BYTES = 4096;
-
 /**
  * Cuts a byte stream into messages. Room is made for what came, not for what a length announces; a length that cannot be
  * true is refused as soon as its four bytes are there.
  */
 export class MessageReader {
   readonly #maxMessageBytes: number;
-  #buffer: Uint8Array = NO_BYTES;
-  /** Only a buffer of our own may be written to; the first chunk of a message is used where it lies. */
-  #isOwn = false;
-  #start = 0;
-  #end = 0;
+  readonly #received: ReceivedBytes;
 
   /** A longer message than that is refused; {@link MAX_MESSAGE_BYTES} if absent. */
   constructor(maxMessageBytes: number = MAX_MESSAGE_BYTES) {
     this.#maxMessageBytes = maxMessageBytes;
+    this.#received = new ReceivedBytes(maxMessageBytes);
   }
 
   /** Bytes held for a message that is not complete yet. */
   get heldBytes(): number {
-    return this.#end - this.#start;
+    return this.#received.sizeBytes;
   }
 
   /** Takes the next bytes of the stream; the chunk is the reader's to keep. */
   push(chunk: Uint8Array): void {
-    const held = this.heldBytes;
-    if (held === 0) {
-      this.#buffer = chunk;
-      this.#isOwn = false;
-      this.#start = 0;
-      this.#end = chunk.length;
-      return;
-    }
-    if (!this.#isOwn || this.#end + chunk.length > this.#buffer.length) this.#grow(held, chunk.length);
-    this.#buffer.set(chunk, this.#end);
-    this.#end += chunk.length;
+    this.#received.push(chunk);
   }
 
   /**
@@ -136,29 +119,17 @@ export class MessageReader {
    * @throws LIBVIRT_MESSAGE_INVALID, FRAME_TOO_LARGE
    */
   next(): Message | undefined {
-    const held = this.heldBytes;
+    const received = this.#received;
+    const { bytes, start, sizeBytes: held } = received;
     if (held < 4) return undefined;
-    const view = new DataView(this.#buffer.buffer, this.#buffer.byteOffset + this.#start, held);
+    const view = new DataView(bytes.buffer, bytes.byteOffset + start, held);
     const sizeBytes = view.getUint32(0);
     if (sizeBytes < HEADER_BYTES) throw invalid(`it says that it has ${sizeBytes} bytes, less than its header`);
     if (sizeBytes > this.#maxMessageBytes) throw tooLarge(sizeBytes, this.#maxMessageBytes);
     if (held < sizeBytes) return undefined;
-    const payload = this.#buffer.subarray(this.#start + HEADER_BYTES, this.#start + sizeBytes);
-    this.#start += sizeBytes;
-    // What was given away is a view: it must not be written over by what comes next.
-    this.#isOwn = false;
-    if (this.#start === this.#end) this.#buffer = NO_BYTES;
+    const payload = received.take(sizeBytes).subarray(HEADER_BYTES);
+    if (received.sizeBytes === 0) received.clear();
     return { header: headerOf(view), payload };
-  }
-
-  /** Doubling keeps the cost of copying in proportion to the bytes, however small the chunks are. */
-  #grow(held: number, more: number): void {
-    const grown = new Uint8Array(Math.max(MIN_BUFFER_BYTES, 2 * held, held + more));
-    grown.set(this.#buffer.subarray(this.#start, this.#end));
-    this.#buffer = grown;
-    this.#isOwn = true;
-    this.#start = 0;
-    this.#end = held;
   }
 }
 

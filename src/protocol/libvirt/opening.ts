@@ -11,14 +11,14 @@ export interface OpeningOptions extends RemoteCallOptions {
   readonly name: string;
   /** Whether nobody else can read the channel: a unix socket, TLS, ssh. SASL needs that. */
   readonly isProtected: boolean;
-  /** For SASL. */
-  readonly credentials?: SaslCredentials;
+  /** For SASL, or where to get them: that is only called where the server wants them, and may raise an error instead. */
+  readonly credentials?: SaslCredentials | (() => Promise<SaslCredentials>);
 }
 
 /**
  * Authenticates as the server wants it, and opens the hypervisor driver for reading: nothing can be changed through the
  * connection.
- * @throws LIBVIRT_AUTH_FAILED, LIBVIRT_CALL_FAILED; what {@link LibvirtSession.call} raises
+ * @throws LIBVIRT_AUTH_FAILED, LIBVIRT_CALL_FAILED; what {@link LibvirtSession.call} and getting credentials raise
  */
 export async function openDriver(session: LibvirtSession, options: OpeningOptions): Promise<void> {
   const call = { ...(options.signal && { signal: options.signal }) };
@@ -47,7 +47,7 @@ async function authenticate(
   if (credentials === undefined) throw failed('the server wants SASL, and no user name and password were given');
   // Only now: most daemons want nothing of it.
   const { authenticateSasl } = await import('./sasl.ts');
-  await authenticateSasl(session, credentials, call);
+  await authenticateSasl(session, typeof credentials === 'function' ? await credentials() : credentials, call);
 }
 
 function failed(why: string, cause?: LibvirtError): VirtstatError {

@@ -19,6 +19,7 @@ const FORMATS: ReadonlyMap<number, string> = new Map([
   [55, 'Requested operation is not valid: '],
   [68, 'Timed out during operation: '],
   [74, 'argument unsupported: '],
+  [84, 'Operation not supported: '],
 ]);
 
 /**

@@ -1,4 +1,5 @@
 import { VirtstatError } from '../../model/errors.ts';
+import { ReceivedBytes } from '../received-bytes.ts';
 
 /** Longest message that is taken from a peer, in bytes: QEMU's own limit for what it takes (64 MiB). */
 export const MAX_FRAME_BYTES: number = 64 * 2 ** 20;
@@ -43,11 +44,6 @@ type State = 'between' | 'scalar' | 'structure' | 'string' | 'escape' | 'skippin
 /** Longest line that {@link FrameScanner.peekLine} looks at, in bytes. */
 const MAX_LINE_BYTES: number = 64 * 1024;
 
-const NOTHING: Uint8Array = new Uint8Array(0);
-
-/** Smallest buffer for a message that comes in several chunks, in bytes. */
-const MIN_BUFFER_BYTES = 4096;
-
 /**
  * Cuts a byte stream into JSON texts, one top-level value each, by the balance of brackets: a message may be one line, many
  * lines (`-qmp-pretty`), or have no line end at all. Looks at each byte once and copies each at most a few times, however
@@ -63,12 +59,9 @@ export class FrameScanner {
   readonly #maxDepth: number;
   readonly #maxLineBytes: number;
   readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  #buffer: Uint8Array = NOTHING;
-  /** Only a buffer of our own may be written to; the first chunk of a message is used where it lies. */
-  #isOwn = false;
-  #start = 0;
+  readonly #received: ReceivedBytes;
+  /** How far they were looked at. */
   #at = 0;
-  #end = 0;
   /** The brackets that are open, outermost first. */
   readonly #open: Uint8Array;
   #depth = 0;
@@ -77,6 +70,7 @@ export class FrameScanner {
 
   constructor(limits: FrameLimits = {}) {
     this.#maxFrameBytes = limits.maxFrameBytes ?? MAX_FRAME_BYTES;
+    this.#received = new ReceivedBytes(this.#maxFrameBytes);
     this.#maxDepth = limits.maxDepth ?? MAX_DEPTH;
     this.#open = new Uint8Array(this.#maxDepth);
     this.#maxLineBytes = Math.min(MAX_LINE_BYTES, this.#maxFrameBytes);
@@ -84,22 +78,12 @@ export class FrameScanner {
 
   /** Bytes held for a message that is not complete yet. */
   get heldBytes(): number {
-    return this.#end - this.#start;
+    return this.#received.sizeBytes;
   }
 
   /** Takes the next bytes of the stream. The chunk must not change until {@link next} has returned undefined. */
   push(chunk: Uint8Array): void {
-    const held = this.heldBytes;
-    if (held === 0) {
-      this.#buffer = chunk;
-      this.#isOwn = false;
-      this.#start = this.#at = 0;
-      this.#end = chunk.length;
-      return;
-    }
-    if (!this.#isOwn || this.#end + chunk.length > this.#buffer.length) this.#grow(held, chunk.length);
-    this.#buffer.set(chunk, this.#end);
-    this.#end += chunk.length;
+    this.#at -= this.#received.push(chunk);
   }
 
   /**
@@ -109,33 +93,20 @@ export class FrameScanner {
    */
   next(): string | undefined {
     if ((this.#state === 'skipping' && !this.#skipLine()) || (this.#state === 'between' && !this.#beginFrame())) {
-      // What a large message needed is not kept for the small ones that follow.
-      this.#buffer = NOTHING;
-      this.#start = this.#at = this.#end = 0;
+      this.#received.clear();
+      this.#at = 0;
       return undefined;
     }
     const isComplete = this.#state === 'scalar' ? this.#scanScalar() : this.#scanStructure();
-    if (this.#at - this.#start > this.#maxFrameBytes) {
+    if (this.#at - this.#received.start > this.#maxFrameBytes) {
       this.#fail('FRAME_TOO_LARGE', `a message is longer than ${this.#maxFrameBytes} bytes`);
     }
     return isComplete ? this.#takeFrame() : undefined;
   }
 
-  /** Doubling keeps the cost of copying in proportion to the bytes, however small the chunks are. */
-  #grow(held: number, more: number): void {
-    const doubled = Math.min(2 * held, this.#maxFrameBytes + 1);
-    const grown = new Uint8Array(Math.max(MIN_BUFFER_BYTES, doubled, held + more));
-    grown.set(this.#buffer.subarray(this.#start, this.#end));
-    this.#buffer = grown;
-    this.#isOwn = true;
-    this.#at -= this.#start;
-    this.#start = 0;
-    this.#end = held;
-  }
-
   /** No byte behind the bound is looked at, so that the same is wrong with a message however it is cut. */
   get #scanEnd(): number {
-    return Math.min(this.#end, this.#start + this.#maxFrameBytes + 1);
+    return Math.min(this.#received.end, this.#received.start + this.#maxFrameBytes + 1);
   }
 
   /**
@@ -145,15 +116,16 @@ export class FrameScanner {
   peekLine(): string | undefined {
     if (this.#state !== 'between') return undefined;
     this.#skipSpace();
-    if (!this.#isLineStart || this.#at === this.#end || this.#buffer[this.#at] !== 0x7b) return undefined;
+    if (!this.#isLineStart || this.#at === this.#received.end || this.#received.bytes[this.#at] !== 0x7b)
+      return undefined;
     // Many messages on one line would each look at all of it.
     this.#isLineStart = false;
-    const lineEnd = this.#buffer
-      .subarray(0, Math.min(this.#end, this.#at + this.#maxLineBytes))
+    const lineEnd = this.#received.bytes
+      .subarray(0, Math.min(this.#received.end, this.#at + this.#maxLineBytes))
       .indexOf(0x0a, this.#at);
     if (lineEnd < 0) return undefined;
     try {
-      const line = this.#decoder.decode(this.#buffer.subarray(this.#at, lineEnd));
+      const line = this.#decoder.decode(this.#received.bytes.subarray(this.#at, lineEnd));
       const brackets = line.split('{').length + line.split('[').length - 2;
       return brackets <= this.#maxDepth ? line : undefined;
     } catch {
@@ -163,13 +135,13 @@ export class FrameScanner {
 
   /** Goes behind the line that {@link peekLine} gave. */
   dropLine(): void {
-    this.#start = this.#at = this.#buffer.indexOf(0x0a, this.#at) + 1;
+    this.#received.start = this.#at = this.#received.bytes.indexOf(0x0a, this.#at) + 1;
     this.#isLineStart = true;
   }
 
   #skipLine(): boolean {
-    const lineEnd = this.#buffer.subarray(0, this.#end).indexOf(0x0a, this.#at);
-    this.#start = this.#at = lineEnd < 0 ? this.#end : lineEnd + 1;
+    const lineEnd = this.#received.bytes.subarray(0, this.#received.end).indexOf(0x0a, this.#at);
+    this.#received.start = this.#at = lineEnd < 0 ? this.#received.end : lineEnd + 1;
     if (lineEnd < 0) return false;
     this.#state = 'between';
     this.#isLineStart = true;
@@ -178,8 +150,8 @@ export class FrameScanner {
 
   #beginFrame(): boolean {
     this.#skipSpace();
-    if (this.#at === this.#end) return false;
-    const byte = this.#buffer[this.#at] as number;
+    if (this.#at === this.#received.end) return false;
+    const byte = this.#received.bytes[this.#at] as number;
     const kind = KIND[byte];
     if (kind === OPEN) this.#state = 'structure';
     else if (kind === QUOTE) {
@@ -191,15 +163,16 @@ export class FrameScanner {
   }
 
   #skipSpace(): void {
+    const { bytes, end } = this.#received;
     let at = this.#at;
-    while (at < this.#end && KIND[this.#buffer[at] as number] === SPACE) {
-      if (this.#buffer[at++] === 0x0a) this.#isLineStart = true;
+    while (at < end && KIND[bytes[at] as number] === SPACE) {
+      if (bytes[at++] === 0x0a) this.#isLineStart = true;
     }
-    this.#start = this.#at = at;
+    this.#received.start = this.#at = at;
   }
 
   #scanScalar(): boolean {
-    const buffer = this.#buffer;
+    const buffer = this.#received.bytes;
     const end = this.#scanEnd;
     let at = this.#at;
     while (at < end && KIND[buffer[at] as number] === ORDINARY && buffer[at] !== 0x2c) at++;
@@ -209,12 +182,12 @@ export class FrameScanner {
 
   /** Goes on to the end of the value, or of the bytes. The hot loop: most bytes pass one comparison. */
   #scanStructure(): boolean {
-    const buffer = this.#buffer;
+    const buffer = this.#received.bytes;
     const end = this.#scanEnd;
     const open = this.#open;
     let depth = this.#depth;
     let at = this.#state === 'structure' ? this.#at : this.#scanString(this.#at);
-    let isComplete = this.#state === 'structure' && depth === 0 && at > this.#start;
+    let isComplete = this.#state === 'structure' && depth === 0 && at > this.#received.start;
     while (at < end && !isComplete) {
       const kind = KIND[buffer[at++] as number] as number;
       if (kind <= SPACE) continue;
@@ -234,7 +207,7 @@ export class FrameScanner {
 
   /** Goes on behind the closing quote, or to the end of the bytes. */
   #scanString(from: number): number {
-    const buffer = this.#buffer;
+    const buffer = this.#received.bytes;
     const end = this.#scanEnd;
     let at = from;
     if (this.#state === 'escape' && at < end) at = this.#scanEscape(at);
@@ -256,18 +229,22 @@ export class FrameScanner {
 
   /** Only a quote must not be taken for the end; which escapes there are is the parser's business. */
   #scanEscape(at: number): number {
-    if ((this.#buffer[at] as number) < 0x20) this.#refuse(at);
+    if ((this.#received.bytes[at] as number) < 0x20) this.#refuse(at);
     this.#state = 'string';
     return at + 1;
   }
 
   #refuse(at: number): never {
-    return this.#fail('JSON_INVALID', `a message has byte ${hex(this.#buffer[at] as number)}, which is no JSON`, at);
+    return this.#fail(
+      'JSON_INVALID',
+      `a message has byte ${hex(this.#received.bytes[at] as number)}, which is no JSON`,
+      at,
+    );
   }
 
   #takeFrame(): string {
-    const bytes = this.#buffer.subarray(this.#start, this.#at);
-    this.#start = this.#at;
+    const bytes = this.#received.bytes.subarray(this.#received.start, this.#at);
+    this.#received.start = this.#at;
     this.#depth = 0;
     this.#state = 'between';
     try {
@@ -279,7 +256,7 @@ export class FrameScanner {
 
   /** Gives up the message at `at`, where the next line is looked for. */
   #fail(code: 'FRAME_TOO_LARGE' | 'NESTING_TOO_DEEP' | 'JSON_INVALID', message: string, at = this.#at): never {
-    this.#start = this.#at = at;
+    this.#received.start = this.#at = at;
     this.#depth = 0;
     this.#state = 'skipping';
     throw new VirtstatError(code, message);

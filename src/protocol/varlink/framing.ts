@@ -1,6 +1,7 @@
 import { VirtstatError } from '../../model/errors.ts';
 import { type JsonInput, type JsonValue, parseJson } from '../json/json.ts';
 import { JsonBuffer, writeJson } from '../json/json-buffer.ts';
+import { ReceivedBytes } from '../received-bytes.ts';
 
 /**
  * How messages lie in the byte stream of a varlink connection, both ways:
@@ -25,11 +26,6 @@ export interface MessageLimits {
   readonly maxMessageBytes?: number;
 }
 
-/** Smallest buffer for a message that comes in several chunks, in bytes. */
-const MIN_BUFFER_BYTES = 4096;
-
-const NOTHING: Uint8Array = new Uint8Array(0);
-
 /**
  * A message as it is sent, its NUL included. Integers of any size are exact; numbers must be finite.
  * @param buffer - what it is written to
@@ -47,23 +43,20 @@ export function encodeMessage(message: JsonInput, buffer: JsonBuffer = new JsonB
 export class MessageReader {
   readonly #maxMessageBytes: number;
   readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  #buffer: Uint8Array = NOTHING;
-  /** Only a buffer of our own may be written to; a message that comes in one chunk is read where it lies. */
-  #isOwn = false;
-  #start = 0;
+  readonly #received: ReceivedBytes;
   /** Bytes before this offset hold no NUL that was not taken yet. */
   #searched = 0;
-  #end = 0;
   #sizeBytes = 0;
   #failure: VirtstatError | undefined;
 
   constructor(limits: MessageLimits = {}) {
     this.#maxMessageBytes = limits.maxMessageBytes ?? MAX_MESSAGE_BYTES;
+    this.#received = new ReceivedBytes(this.#maxMessageBytes);
   }
 
   /** Bytes that came and were not given out yet: whole messages, and the beginning of one. */
   get heldBytes(): number {
-    return this.#end - this.#start;
+    return this.#received.sizeBytes;
   }
 
   /** Size of the message that {@link next} gave last, without its NUL, in bytes. */
@@ -73,17 +66,7 @@ export class MessageReader {
 
   /** Takes the next bytes of the stream. The chunk must not change any more. */
   push(chunk: Uint8Array): void {
-    const held = this.heldBytes;
-    if (held === 0) {
-      this.#buffer = chunk;
-      this.#isOwn = false;
-      this.#start = this.#searched = 0;
-      this.#end = chunk.length;
-      return;
-    }
-    if (!this.#isOwn || this.#end + chunk.length > this.#buffer.length) this.#grow(held, chunk.length);
-    this.#buffer.set(chunk, this.#end);
-    this.#end += chunk.length;
+    this.#searched -= this.#received.push(chunk);
   }
 
   /**
@@ -93,32 +76,26 @@ export class MessageReader {
   next(): JsonValue | undefined {
     if (this.#failure !== undefined) throw this.#failure;
     // No byte behind the bound is looked at, so that the same is wrong with a message however it is cut.
-    const scanEnd = Math.min(this.#end, this.#start + this.#maxMessageBytes + 1);
-    const nul = this.#buffer.subarray(0, scanEnd).indexOf(0, this.#searched);
+    const { bytes, start, end } = this.#received;
+    const scanEnd = Math.min(end, start + this.#maxMessageBytes + 1);
+    const nul = bytes.subarray(0, scanEnd).indexOf(0, this.#searched);
     if (nul >= 0) return this.#take(nul);
     this.#searched = scanEnd;
     if (this.heldBytes > this.#maxMessageBytes) {
       throw this.#fail('FRAME_TOO_LARGE', `a message is longer than ${this.#maxMessageBytes} bytes`);
     }
-    // What a large message needed is not kept for the small ones that follow.
-    if (this.heldBytes === 0) this.#buffer = NOTHING;
+    if (this.heldBytes === 0) this.#clear();
     return undefined;
   }
 
-  /** Doubling keeps the cost of copying in proportion to the bytes, however small the chunks are. */
-  #grow(held: number, more: number): void {
-    const grown = new Uint8Array(Math.max(MIN_BUFFER_BYTES, 2 * held, held + more));
-    grown.set(this.#buffer.subarray(this.#start, this.#end));
-    this.#buffer = grown;
-    this.#isOwn = true;
-    this.#searched -= this.#start;
-    this.#start = 0;
-    this.#end = held;
+  #clear(): void {
+    this.#received.clear();
+    this.#searched = 0;
   }
 
   #take(nul: number): JsonValue {
-    const bytes = this.#buffer.subarray(this.#start, nul);
-    this.#start = this.#searched = nul + 1;
+    const bytes = this.#received.bytes.subarray(this.#received.start, nul);
+    this.#received.start = this.#searched = nul + 1;
     this.#sizeBytes = bytes.length;
     if (nestsTooDeep(bytes)) {
       throw this.#fail('NESTING_TOO_DEEP', `a message nests brackets deeper than ${MAX_MESSAGE_DEPTH}`);

@@ -4,7 +4,7 @@ import type { CallOptions } from '../../model/provider.ts';
 import { VIR_DOMAIN_STATS_STATE } from '../../protocol/libvirt/constants.ts';
 import type { DomainReference } from '../../protocol/libvirt/domain.ts';
 import { BulkStats } from './bulk-stats.ts';
-import { LibvirtConnection } from './connection.ts';
+import { LibvirtConnection, type LibvirtConnectionOptions } from './connection.ts';
 import { numberOf } from './stats-record.ts';
 
 /** How long a daemon may take to list its domains, in milliseconds: it does not have to ask anybody. */
@@ -41,9 +41,9 @@ export class DomainList {
   #isLate = false;
 
   /** Connects to nothing yet. @throws URI_INVALID, URI_UNSUPPORTED */
-  constructor(uri: string) {
+  constructor(uri: string, options: LibvirtConnectionOptions = {}) {
     this.uri = uri;
-    this.#connection = new LibvirtConnection(uri);
+    this.#connection = new LibvirtConnection(uri, options);
     this.stats = new BulkStats(this.#connection, (domains) => this.#isAll(domains));
   }
 

@@ -1,5 +1,5 @@
 import { type Availability, type Domain, SHUT_OFF } from '../../model/domain.ts';
-import type { CallOptions, FoundDomain, OfferedProvider, Provider } from '../../model/provider.ts';
+import type { CallOptions, DomainTwin, FoundDomain, OfferedProvider, Provider } from '../../model/provider.ts';
 import { VIR_DOMAIN_STATS_STATE, VIR_DOMAIN_STATS_VCPU } from '../../protocol/libvirt/constants.ts';
 import type { DomainReference } from '../../protocol/libvirt/domain.ts';
 import { explained } from '../explain.ts';
@@ -50,14 +50,16 @@ function stateOf(record: StatsRecord): string | undefined {
 /** A domain of a libvirt daemon, running or not. */
 export class FoundLibvirtDomain implements FoundDomain {
   readonly domain: Domain;
+  readonly twin?: DomainTwin;
   readonly #reference: ListedDomain;
   readonly #stats: BulkStats;
   readonly #providers: readonly OfferedProvider[];
 
-  /** `source` is the URI that it is found at. */
-  constructor(listed: ListedDomain, source: string, stats: BulkStats, kernel: KernelStats) {
+  /** `source` is the URI that it is found at, `better` that of a source which reads it too, while it runs. */
+  constructor(listed: ListedDomain, source: string, stats: BulkStats, kernel: KernelStats, better?: string) {
     const { name, uuid, isActive } = listed;
     this.domain = { id: `${source}#${listedId(listed)}`, name, uuid, source, ...(!isActive && { state: SHUT_OFF }) };
+    if (better !== undefined && isActive) this.twin = { source: better, name, uuid };
     this.#reference = listed;
     this.#stats = stats;
     this.#providers = libvirtProviders((need, options) => stats.get(listed, need, options), kernel);

@@ -7,6 +7,7 @@ import type { Procedure } from '../../protocol/libvirt/procedure.ts';
 import type { SaslCredentials } from '../../protocol/libvirt/sasl-mechanism.ts';
 import { LibvirtSession } from '../../protocol/libvirt/session.ts';
 import type { CallLink, LinkCallOptions } from '../../protocol/libvirt/stats-connection.ts';
+import type { GivenCredentials } from './credentials.ts';
 import { TlsGreeting } from './tls-greeting.ts';
 import { openTransport } from './transport.ts';
 import { type LibvirtUri, parseLibvirtUri } from './uri.ts';
@@ -24,8 +25,11 @@ const PING_TIMEOUT_MS = 5000;
 export interface LibvirtLinkOptions {
   /** For connecting, authentication and opening, in milliseconds; by transport if absent. */
   readonly openTimeoutMs?: number;
-  /** For SASL; the user name may stand in the URI instead. */
-  readonly credentials?: Partial<SaslCredentials> & Pick<SaslCredentials, 'password'>;
+  /**
+   * For SASL; the user name may stand in the URI instead, and what is missing in libvirt's file of credentials. A function is asked
+   * each time that a daemon wants to know.
+   */
+  readonly credentials?: GivenCredentials | (() => GivenCredentials);
 }
 
 interface Connected {
@@ -140,27 +144,24 @@ export class LibvirtLink implements CallLink {
         session.end(error);
       },
     });
-    const { name, transport, user } = this.#target;
-    const credentials = { username: user, ...this.#options.credentials };
-    const opening = {
-      name,
-      isProtected: transport.kind !== 'tcp',
-      ...(isComplete(credentials) && { credentials }),
-    };
+    const { name, transport } = this.#target;
     const begin = async (signal: AbortSignal): Promise<void> => {
       await greeting?.heard;
-      await openDriver(session, { ...opening, signal });
+      const isProtected = transport.kind !== 'tcp';
+      await openDriver(session, { name, isProtected, credentials: () => this.#credentials(signal), signal });
     };
     return { session, stream, begin };
+  }
+
+  async #credentials(signal: AbortSignal): Promise<SaslCredentials> {
+    const { credentials = {} } = this.#options;
+    // Only now: most daemons want to know nothing.
+    const { saslCredentials } = await import('./credentials.ts');
+    const given = typeof credentials === 'function' ? credentials() : credentials;
+    return saslCredentials(this.#target, given, { signal });
   }
 
   #forget(connecting: Promise<Connected> | undefined): void {
     if (this.#connecting === connecting) this.#connecting = undefined;
   }
-}
-
-function isComplete(
-  credentials: Partial<Record<keyof SaslCredentials, string | undefined>>,
-): credentials is SaslCredentials {
-  return credentials.username !== undefined && credentials.password !== undefined;
 }

@@ -1,15 +1,21 @@
 import type { CallOptions, FoundDomain, Source } from '../../model/provider.ts';
 import type { KernelSchemas } from '../kvm/kernel-schemas.ts';
+import type { LibvirtConnectionOptions } from './connection.ts';
 import { DomainList } from './domain-list.ts';
 import type { KernelStats } from './keys/key-table.ts';
 import { FoundLibvirtDomain, listedId } from './libvirt-domain.ts';
-import { parseLibvirtUri } from './uri.ts';
+import { isDaemonOfThisHost, parseLibvirtUri } from './uri.ts';
+
+/** The source that reads the VMs of this host, its libvirt's too. */
+const LOCAL = 'local:';
 
 /** The domains of a libvirt daemon, on this host or another one. */
 export class LibvirtSource implements Source {
   readonly uri: string;
   readonly #list: DomainList;
   readonly #kernel: KernelStats;
+  /** The source that has the domains that run, too, where it is opened. */
+  readonly #better: string | undefined;
   /** By what tells them apart. */
   #domains: ReadonlyMap<string, FoundLibvirtDomain> = new Map();
 
@@ -17,11 +23,13 @@ export class LibvirtSource implements Source {
    * Connects to nothing yet. `kernel` is what is known of this host's kernel, for a daemon on it.
    * @throws URI_INVALID, URI_UNSUPPORTED; see {@link parseLibvirtUri} for the forms
    */
-  constructor(uri: string, kernel?: KernelSchemas) {
+  constructor(uri: string, kernel?: KernelSchemas, options: LibvirtConnectionOptions = {}) {
     this.uri = uri;
-    const isOnThisHost = parseLibvirtUri(uri).transport.kind === 'unix';
+    const target = parseLibvirtUri(uri);
+    const isOnThisHost = target.transport.kind === 'unix';
+    this.#better = isDaemonOfThisHost(target) ? LOCAL : undefined;
     this.#kernel = (target) => (isOnThisHost ? kernel?.stats(target) : undefined);
-    this.#list = new DomainList(uri);
+    this.#list = new DomainList(uri, options);
   }
 
   /** @throws what calling a libvirt daemon raises, where it never answered */
@@ -31,7 +39,8 @@ export class LibvirtSource implements Source {
     this.#domains = new Map(
       listed.map((each) => {
         const id = listedId(each);
-        return [id, before.get(id) ?? new FoundLibvirtDomain(each, this.uri, this.#list.stats, this.#kernel)];
+        const { stats } = this.#list;
+        return [id, before.get(id) ?? new FoundLibvirtDomain(each, this.uri, stats, this.#kernel, this.#better)];
       }),
     );
     return [...this.#domains.values()].sort((a, b) => (a.domain.name < b.domain.name ? -1 : 1));

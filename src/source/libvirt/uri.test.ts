@@ -13,6 +13,10 @@ describe('parseLibvirtUri', () => {
       'qemu+unix:///system?socket=/run/a+b%20c/sock',
       { transport: { kind: 'unix', mode: 'auto', socket: '/run/a+b c/sock' }, name, isSession: false },
     ],
+    [
+      'qemu:///system?authfile=/etc/my+file',
+      { transport: { kind: 'unix', mode: 'auto' }, name, isSession: false, authFile: '/etc/my+file' },
+    ],
     ['qemu+tcp://h/system', { transport: { kind: 'tcp', host: 'h', port: 16509 }, name, isSession: false }],
     ['qemu+tcp://[::1]:9/system', { transport: { kind: 'tcp', host: '::1', port: 9 }, name, isSession: false }],
     [

@@ -1,4 +1,6 @@
+import { dirname } from 'node:path';
 import { VirtstatError } from '../../model/errors.ts';
+import { systemFolder } from './sockets.ts';
 
 /** How a libvirt daemon is reached. */
 export type LibvirtTransport =
@@ -36,6 +38,8 @@ export interface LibvirtUri {
   readonly isSession: boolean;
   /** Who we are, where ssh or SASL asks. */
   readonly user?: string;
+  /** File that has credentials for SASL; by libvirt's rules if absent. */
+  readonly authFile?: string;
 }
 
 const TCP_PORT = 16509;
@@ -54,6 +58,12 @@ export function isLibvirtUri(uri: string): boolean {
   return /^qemu(\+[^:]*)?:/i.test(uri);
 }
 
+/** Whether it is the daemon of this host as a whole that a URI means, which the source `local:` asks of its VMs, too. */
+export function isDaemonOfThisHost({ transport, isSession }: LibvirtUri): boolean {
+  if (transport.kind !== 'unix' || isSession) return false;
+  return transport.socket === undefined || dirname(transport.socket) === systemFolder();
+}
+
 /**
  * Reads the URI of a libvirt connection, with libvirt's own forms and parameters:
  *
@@ -65,8 +75,8 @@ export function isLibvirtUri(uri: string): boolean {
  * | `qemu+tls://[USER@]HOST[:PORT]/system?pkipath=DIR` | behind TLS; `qemu://HOST/system` is the same |
  * | `qemu+ssh://[USER@]HOST[:PORT]/system` | through ssh; `socket`, `netcat`, `proxy`, `keyfile`, `command`, `no_tty` |
  *
- * `name=URI` on any of them is what the daemon is asked to open. `no_verify` is refused: who the other side is, is always
- * checked.
+ * `name=URI` on any of them is what the daemon is asked to open, `authfile=PATH` the file of credentials that is read where it wants
+ * to know who we are. `no_verify` is refused: who the other side is, is always checked.
  * @throws URI_INVALID, URI_UNSUPPORTED for a transport that there is not
  */
 export function parseLibvirtUri(uri: string): LibvirtUri {
@@ -83,12 +93,14 @@ export function parseLibvirtUri(uri: string): LibvirtUri {
   if (/^-|[\s'"\\]/.test(host)) throw invalid(uri, `${JSON.stringify(host)} is no host`);
   const parameters = parametersOf(uri, kind, url);
   const user = url.username === '' ? undefined : decoded(url.username);
+  const authFile = parameters.get('authfile');
   const place = { host, ...(url.port !== '' && { port: portOf(uri, url.port) }) };
   return {
     transport: transportOf(uri, kind, place, user, parameters),
     name: parameters.get('name') ?? `qemu://${url.pathname}`,
     isSession: url.pathname === '/session',
     ...(user !== undefined && { user }),
+    ...(authFile !== null && { authFile }),
   };
 }
 
@@ -147,7 +159,7 @@ function parseUrl(uri: string): URL {
 /** In a libvirt URI a plus sign is one. */
 function parametersOf(uri: string, kind: LibvirtTransport['kind'], url: URL): URLSearchParams {
   const parameters = new URLSearchParams(url.search.replaceAll('+', '%2B'));
-  const known = ['name', ...PARAMETERS[kind]];
+  const known = ['name', 'authfile', ...PARAMETERS[kind]];
   for (const [name, value] of parameters) {
     if (!known.includes(name)) throw invalid(uri, `qemu+${kind} takes ${known.join(', ')}, not ${name}`);
     if (name === 'no_verify' && value !== '0') {

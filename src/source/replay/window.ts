@@ -8,6 +8,8 @@ import type { Schema } from '../../model/stat.ts';
 interface Window {
   readonly fromNs: bigint;
   readonly toNs: bigint;
+  /** Of the stats whose values each row has, in their order. */
+  readonly names: readonly string[];
   /** By domain id, then by path, rows by ascending time. */
   readonly rows: ReadonlyMap<string, ReadonlyMap<string | undefined, readonly Row[]>>;
 }
@@ -32,11 +34,11 @@ export class WindowReader {
 
   /** The last sample of each object of a domain at a moment. */
   async readings(domainId: string, atNs: bigint, signal: AbortSignal): Promise<readonly Reading[]> {
-    const { rows } = await this.#around(atNs, signal);
+    const { rows, names } = await this.#around(atNs, signal);
     const oldestNs = atNs - this.#memoryNs;
     return [...(rows.get(domainId)?.values() ?? [])].flatMap((ofObject) => {
       const row = ofObject.findLast(({ timeNs }) => timeNs <= atNs);
-      return row === undefined || row.timeNs < oldestNs ? [] : [this.#readingOf(row)];
+      return row === undefined || row.timeNs < oldestNs ? [] : [this.#readingOf(row, names)];
     });
   }
 
@@ -49,20 +51,23 @@ export class WindowReader {
     const loaded = this.#loaded;
     if (loaded !== undefined && loaded.fromNs <= atNs && atNs < loaded.toNs) return loaded;
     // Whoever asks next shares it; where it fails, they try again.
-    this.#window ??= this.#load(atNs, signal).finally(() => {
-      this.#window = undefined;
-    });
+    const [fromNs, toNs] = [atNs - this.#memoryNs, atNs + WINDOW_NS];
+    this.#window ??= this.#recording
+      .sparing(fromNs, toNs, (files) => this.#load(files, [fromNs, atNs, toNs], signal), signal)
+      .finally(() => {
+        this.#window = undefined;
+      });
     return this.#window;
   }
 
-  async #load(atNs: bigint, signal: AbortSignal): Promise<Window> {
+  async #load(
+    files: readonly string[],
+    [fromNs, atNs, toNs]: readonly [fromNs: bigint, atNs: bigint, toNs: bigint],
+    signal: AbortSignal,
+  ): Promise<Window> {
     const { segments, engine } = this.#recording;
     const { provider, target, stats } = this.#schema;
-    const [fromNs, toNs] = [atNs - this.#memoryNs, atNs + WINDOW_NS];
     const columns = columnsFor(segments, [{ stats }]);
-    const files = segments
-      .filter(({ info }) => info.startNs <= toNs && info.endNs >= fromNs)
-      .map(({ file }) => file.path);
     const rows = new Map<string, Map<string | undefined, Row[]>>();
     const query = { files, provider, target, columns, fromNs, toNs, withValues: false };
     for await (const portion of readRows(engine, query, signal)) {
@@ -74,12 +79,11 @@ export class WindowReader {
         else ofObject.push(row);
       }
     }
-    this.#loaded = { fromNs: atNs, toNs, rows };
+    this.#loaded = { fromNs: atNs, toNs, names: columns.map(({ stat }) => stat), rows };
     return this.#loaded;
   }
 
-  #readingOf({ path, device, via, timeNs, values }: Row): Reading {
-    const names = columnsFor(this.#recording.segments, [{ stats: this.#schema.stats }]).map(({ stat }) => stat);
+  #readingOf({ path, device, via, timeNs, values }: Row, names: readonly string[]): Reading {
     const byName = new Map(names.flatMap((name, k) => (values[k] === undefined ? [] : [[name, values[k]] as const])));
     const stats = this.#schema.stats.flatMap(({ name }): StatEntry[] => {
       const value = byName.get(name);
