@@ -95,26 +95,6 @@ describe('find and reconfigure', () => {
     expect(counter.calls).toBe(0);
   });
 
-  it('has a VM once that two sources have, where one says that the other’s is the same', async () => {
-    const [local, other] = [new Shelf(['a'], ['b']), new Shelf(['a'], ['b'], ['c'])];
-    other.found.splice(
-      0,
-      3,
-      ...other.found.map((found) => {
-        const { name, uuid } = found.domain;
-        // Of another name, or another VM of the same name, they are two.
-        const twin = { source: 'test:', name, uuid: name === 'b' ? 'other' : `${uuid}`.toUpperCase() };
-        return { ...found, domain: { ...found.domain, source: 'other:' }, twin };
-      }),
-    );
-    const names = async (...sources: readonly Source[]) =>
-      (await registry(sources).present()).map(({ domain: { name, source } }) => `${source}${name}`);
-    expect(await names(other, local)).toEqual(['other:b', 'other:c', 'test:a', 'test:b']);
-    expect(await names(other)).toEqual(['other:a', 'other:b', 'other:c']);
-    local.scan = () => Promise.reject(new VirtstatError('ACCESS_DENIED', 'no'));
-    expect(await names(other, local)).toEqual(['other:a', 'other:b', 'other:c', 'test:test:']);
-  });
-
   it('goes on with other sources, and closes only those that are gone', async () => {
     const [stays, goes, comes] = [new Shelf(['stays']), new Shelf(['goes']), new Shelf(['comes'])];
     const made = registry([stays, goes]);
