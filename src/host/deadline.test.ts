@@ -1,6 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { describe, expect, it, vi } from 'vitest';
 import { VirtstatError } from '../model/errors.ts';
-import { whileWanted, withDeadline } from './deadline.ts';
+import { JoinedSignal, whileWanted, withDeadline } from './deadline.ts';
 
 const never = () => new Promise<never>(() => undefined);
 const limit = (timeoutMs: number, signal = new AbortController().signal) => ({ signal, timeoutMs, what: 'it' });
@@ -78,4 +80,36 @@ it('a signal ends every wait under it', async () => {
   for (const outcome of await Promise.allSettled(waits)) {
     expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'CANCELLED' } });
   }
+});
+
+describe('a joined signal', () => {
+  it('fires with the first of its own, with its reason, and calls who waits', async () => {
+    const [first, second] = [new AbortController(), new AbortController()];
+    using joined = new JoinedSignal(undefined, first.signal, second.signal);
+    const waiting = whileWanted(never(), joined.signal, 'it');
+    second.abort(new VirtstatError('CLOSED', 'closed'));
+    first.abort();
+    await expect(waiting).rejects.toMatchObject({ code: 'CLOSED' });
+    expect(joined.signal.reason).toMatchObject({ code: 'CLOSED' });
+    using late = new JoinedSignal(first.signal, second.signal);
+    expect(late.signal.aborted).toBe(true);
+  });
+
+  it('leaves nothing behind in those that go on', async () => {
+    const lasting = new AbortController();
+    const made: WeakRef<AbortSignal>[] = [];
+    for (let turn = 0; turn < 100; turn++) {
+      using joined = new JoinedSignal(lasting.signal, new AbortController().signal);
+      await whileWanted(Promise.resolve(), joined.signal, 'it');
+      made.push(new WeakRef(joined.signal));
+    }
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    // The last ones may still stand somewhere on the stack.
+    await vi.waitFor(() => {
+      collect();
+      expect(made.filter((each) => each.deref() !== undefined).length).toBeLessThan(5);
+    });
+    expect(lasting.signal.aborted).toBe(false);
+  });
 });

@@ -121,3 +121,35 @@ export function onceAborted(signal: AbortSignal, listener: () => void): () => vo
   const called = listeners.add(listener);
   return () => void called.delete(listener);
 }
+
+/**
+ * A signal that fires with the first of several, for as long as it is in use. One that `AbortSignal.any` makes stays, once somebody
+ * listens to it, as long as those that it is made of: whoever reads for days would leave one behind with each call.
+ */
+export class JoinedSignal implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #forget: readonly (() => void)[];
+
+  /** Those that are undefined never fire. */
+  constructor(...signals: readonly (AbortSignal | undefined)[]) {
+    const given = signals.filter((signal) => signal !== undefined);
+    const listeners = ownListeners(this.signal);
+    const fire = ({ reason }: AbortSignal): void => {
+      if (this.signal.aborted) return;
+      this.#controller.abort(reason);
+      for (const listener of listeners) listener();
+    };
+    this.#forget = given.map((signal) => onceAborted(signal, () => fire(signal)));
+    const fired = given.find(({ aborted }) => aborted);
+    if (fired !== undefined) fire(fired);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** From then on it does not fire any more. */
+  [Symbol.dispose](): void {
+    for (const forget of this.#forget) forget();
+  }
+}

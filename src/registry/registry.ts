@@ -1,4 +1,4 @@
-import { untilDeadline, whileWanted } from '../host/deadline.ts';
+import { JoinedSignal, untilDeadline, whileWanted } from '../host/deadline.ts';
 import { pause } from '../host/pause.ts';
 import { nextTurnMs } from '../host/turn.ts';
 import { type Domain, isDomainNamed } from '../model/domain.ts';
@@ -242,7 +242,8 @@ export class Registry {
   async *watch(filter: StatsFilter, options: WatchOptions): AsyncGenerator<readonly SampleAnswer[], void, void> {
     const { intervalMs } = options;
     checkDuration('intervalMs', intervalMs);
-    const signal = this.#until(options.signal);
+    using joined = new JoinedSignal(options.signal, this.#closing.signal);
+    const { signal } = joined;
     for (let dueMs = performance.now(); !signal.aborted; ) {
       const answers = await this.query(filter, options).catch((error: unknown) => {
         if (!signal.aborted) throw error;
@@ -273,9 +274,10 @@ export class Registry {
     options: ReadOptions,
     ask: (found: FoundDomain, attempt: Attempt<T>) => Promise<DomainAnswer<T>>,
   ): Promise<readonly DomainAnswer<T>[]> {
-    const signal = this.#until(options.signal);
+    using joined = new JoinedSignal(options.signal, this.#closing.signal);
+    const { signal } = joined;
     const results = await this.#find(options);
-    return inTurns(results, (result) =>
+    return await inTurns(results, (result) =>
       isFailedSource(result)
         ? failedAnswer(result)
         : ask(result, (question) => this.#attempt(result, signal, question)),
@@ -298,7 +300,8 @@ export class Registry {
   }
 
   async #find({ domains, signal }: ReadOptions): Promise<readonly SearchResult[]> {
-    const results = await this.#search.results(this.#until(signal));
+    const searched = this.#search.results(this.#closing.signal);
+    const results = await (signal === undefined ? searched : whileWanted(searched, signal, 'the search for domains'));
     if (domains === undefined) return results;
     const isWanted = namedIn(domains);
     return results.filter((result) => isFailedSource(result) || isWanted(result.domain));
@@ -316,10 +319,6 @@ export class Registry {
     this.#collections.retain(present);
     this.#last.providers.retain(present);
     this.#last.schemas.retain(present);
-  }
-
-  #until(signal: AbortSignal | undefined): AbortSignal {
-    return signal === undefined ? this.#closing.signal : AbortSignal.any([signal, this.#closing.signal]);
   }
 }
 

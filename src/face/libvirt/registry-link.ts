@@ -1,4 +1,4 @@
-import { withDeadline } from '../../host/deadline.ts';
+import { JoinedSignal, withDeadline } from '../../host/deadline.ts';
 import { cancellation, VirtstatError } from '../../model/errors.ts';
 import { LibvirtError } from '../../protocol/libvirt/error.ts';
 import { decodePayload } from '../../protocol/libvirt/message.ts';
@@ -73,7 +73,8 @@ class RegistryLink implements CallLink {
   async call<A, R>(procedure: Procedure<A, R>, args: A, { signal, timeoutMs }: LinkCallOptions): Promise<R> {
     if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
     const what = `${procedure.name} of ${this.#uri}`;
-    const limit = { signal: AbortSignal.any([signal, this.#closing.signal]), timeoutMs, what };
+    using joined = new JoinedSignal(signal, this.#closing.signal);
+    const limit = { signal: joined.signal, timeoutMs, what };
     try {
       const { run } = findServed(this.#service, procedure.number);
       const given = asSent(procedure, args);
