@@ -6,6 +6,7 @@ import type { Source } from '../src/model/provider.ts';
 import { Registry } from '../src/registry/registry.ts';
 import { LocalSource } from '../src/source/local/local-source.ts';
 import { QemuSource } from '../src/source/qemu/source.ts';
+import { faceContext } from './lab/face-context.ts';
 import { newerQemuRoot, startQemu, type Vm, type VmOptions, whyNoVm } from './lab/qemu.ts';
 import { TextSocket } from './lab/text-socket.ts';
 
@@ -94,8 +95,7 @@ describe.each(WAYS)('virtstatd in front of %s answers as QEMU', (_, choose, sour
     const domain = answer?.domain as Domain;
     face = new QmpFace({ monitors: registry });
     await face.listen({
-      runtimeDir: vm.folder,
-      sockets: { mode: 0o600 },
+      ...faceContext(vm.folder, registry),
       domains: {
         current: [domain],
         subscribe: ({ onCome }) => {
@@ -104,15 +104,6 @@ describe.each(WAYS)('virtstatd in front of %s answers as QEMU', (_, choose, sour
         },
       },
       log: { info: () => undefined, warn: (facts, message) => console.warn(message, facts) },
-      activated: () => undefined,
-      isToken: () => false,
-      readerFor: () => ({
-        domains: async () => [domain],
-        list: (options) => registry.list(options),
-        schemas: (options) => registry.schemas(options),
-        query: (filter, options) => registry.query(filter, options),
-        readsAllOf: () => true,
-      }),
     });
     qemu = vm.qmpPaths[1] ?? '';
     ours = `${vm.folder}/qmp/${vm.name}.sock`;

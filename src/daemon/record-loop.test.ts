@@ -115,11 +115,13 @@ describe('the loop of a recording', () => {
     house.takesMs = takesMs;
     const stop = new AbortController();
     let stoppedMs = 0;
-    const stopping = vi.waitUntil(() => house.sweeps > 0, WAIT).then(async () => {
-      await sleep(200);
-      stoppedMs = performance.now();
-      stop.abort();
-    });
+    const stopping = vi
+      .waitUntil(() => house.sweeps > 0, WAIT)
+      .then(async () => {
+        await sleep(200);
+        stoppedMs = performance.now();
+        stop.abort();
+      });
     const { endMs, values } = await record(['exits'], { everyMs, signal: stop.signal });
     await stopping;
     expect(endMs - stoppedMs).toBeGreaterThanOrEqual(0);
