@@ -4,6 +4,9 @@ import { defineConfig } from 'vitest/config';
 const UNIT_TIMEOUT_MS = 20_000;
 const LIVE_TIMEOUT_MS = 60_000;
 
+/** Longest that a test polls for what has to become true, where it does not say so itself: a second may pass with nothing but others' work. */
+const POLL_OPTIONS = { poll: { timeout: 10_000 } };
+
 export default defineConfig({
   test: {
     reporters: ['default', './scripts/count-reporter.ts'],
@@ -16,6 +19,7 @@ export default defineConfig({
           include: ['src/**/*.test.{ts,tsx}', 'scripts/**/*.test.ts', 'fuzz/**/*.test.ts'],
           testTimeout: UNIT_TIMEOUT_MS,
           hookTimeout: UNIT_TIMEOUT_MS,
+          expect: POLL_OPTIONS,
           sequence: { groupOrder: 0 },
         },
       },
@@ -28,6 +32,7 @@ export default defineConfig({
           exclude: ['test/fixtures/**'],
           testTimeout: LIVE_TIMEOUT_MS,
           hookTimeout: LIVE_TIMEOUT_MS,
+          expect: POLL_OPTIONS,
           fileParallelism: false,
           sequence: { groupOrder: 1 },
         },

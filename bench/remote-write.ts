@@ -189,9 +189,11 @@ async function caughtUp(webPort: number): Promise<number> {
 /** How it stands when one more collection has been sent: the next one is a while away. */
 async function nextCollection(webPort: number): Promise<Progress> {
   const { sent } = await progress(webPort);
+  const deadlineMs = performance.now() + CATCH_UP_LIMIT_MS;
   for (;;) {
     const now = await progress(webPort);
     if (now.sent >= sent + SERIES && now.pending === 0) return now;
+    if (performance.now() > deadlineMs) throw new Error('no collection is sent any more');
     await sleep(POLL_MS);
   }
 }

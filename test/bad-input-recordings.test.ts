@@ -1,7 +1,6 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FakeMonitor } from '../src/testing.ts';
@@ -94,6 +93,7 @@ describe('a VM', () => {
   it('that comes back under another name goes on with its series', async () => {
     const startMs = Date.now();
     const renamed = { value: false };
+    let asked = 0;
     await using monitor = await FakeMonitor.listen({
       get name() {
         return renamed.value ? 'after' : 'before';
@@ -103,6 +103,7 @@ describe('a VM', () => {
       schemas: [{ provider: 'kvm', target: 'vcpu', stats: [{ name: 'exits', type: 'cumulative', exponent: 0 }] }],
       results: {
         get vcpu() {
+          asked++;
           const stats = [{ name: 'exits', value: BigInt(Date.now() - startMs) }];
           return [{ provider: 'kvm', path: '/cpu/0', stats }];
         },
@@ -111,7 +112,7 @@ describe('a VM', () => {
     const output = pathOf('renamed.parquet');
     const args = ['record', 'vcpu/exits', '--every', '200ms', '--for', '8s', '-o', output];
     const running = virtstat('-c', monitor.uri, ...args);
-    await sleep(3000);
+    await expect.poll(() => asked).toBeGreaterThan(3);
     renamed.value = true;
     monitor.disconnect();
     expect(await running).toMatchObject({ status: 0 });
@@ -131,25 +132,29 @@ describe('a VM', () => {
 
 describe('a clock that goes back', () => {
   it('in mid-recording costs no value, and readers have all in the order of time', async () => {
+    const mark = pathOf('back');
+    let asked = 0;
     await using monitor = await FakeMonitor.listen({
       name: 'back',
       path: pathOf('back.qmp'),
       schemas: [{ provider: 'kvm', target: 'vcpu', stats: [{ name: 'now', type: 'instant', exponent: 0 }] }],
       results: {
         get vcpu() {
+          if (++asked === 6) writeFileSync(mark, '');
           return [{ provider: 'kvm', path: '/cpu/0', stats: [{ name: 'now', value: BigInt(Date.now()) }] }];
         },
       },
     });
     const output = pathOf('back.parquet');
     // The system's clock is set back by an hour, as far as the recorder can see.
-    const set = `const now=Date.now;setTimeout(()=>{Date.now=()=>now()-${HOUR_MS}},2000)`;
+    const isBack = `existsSync(${JSON.stringify(mark)})`;
+    const set = `import{existsSync}from'node:fs';const now=Date.now;Date.now=()=>now()-(${isBack}?${HOUR_MS}:0)`;
     const launcher = ['env', `NODE_OPTIONS=--import=data:text/javascript,${encodeURIComponent(set)}`];
     const args = ['record', 'vcpu/now', '--every', '200ms', '--for', '4s', '-o', output];
     const run = await virtstatUnder(launcher, '-c', monitor.uri, ...args);
     expect(run).toMatchObject({ status: 0, stderr: '' });
     const [, samples] = /, (\d+) samples, /.exec(run.stdout) ?? [];
-    expect(Number(samples)).toBeGreaterThan(10);
+    expect(Number(samples)).toBeGreaterThan(8);
     const at = async (moment: string): Promise<number> => {
       const [element] = (await virtstatJson(
         '-c',

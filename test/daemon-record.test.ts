@@ -158,7 +158,7 @@ describe('a daemon that records', () => {
     );
     expect((await daemon.said('not recorded until a domain has it'))['reason']).toMatch(/"(vcpu|exits)"/);
     add('lab.t1');
-    await sleep(WHILE_MS + 2500);
+    await sleep(3 * WHILE_MS + 2500);
     expect(await daemon.end('SIGTERM')).toBe(0);
     expect((await recorded('good'))['lab.t1 exits']).toBeGreaterThan(3);
   });

@@ -22,6 +22,8 @@ import { PushingDaemon } from './lab/pushing-daemon.ts';
 const LIMIT_MS = 20_000;
 const MIB = 1 << 20;
 const KILLS = 5;
+/** How long a disk stays full. */
+const FULL_MS = 5000;
 const { signal } = new AbortController();
 
 let folder: string;
@@ -170,7 +172,7 @@ describe('a queue on a full disk', () => {
     collector.answer = (response) => void response.writeHead(503).end();
     const empty = fillDisk();
     await pushing.daemon.said('the disk does not take what waits; some of it is kept in memory');
-    await sleep(4000);
+    await sleep(FULL_MS);
     const waiting = await pushing.value('pending');
     expect(waiting).toBeGreaterThan(100);
     expect(await pushing.value('queue_bytes')).toBeGreaterThan(1000);
@@ -190,7 +192,8 @@ describe('a queue on a full disk', () => {
       expect([message, pushing.linesOf(message)]).toEqual([message, 1]);
     }
     expect(await pushing.daemon.end('SIGTERM')).toBe(0);
-    expectEachOnce(collector, 3000);
+    // Had nothing been kept meanwhile, all would have paused for that long.
+    expectEachOnce(collector, FULL_MS);
   });
 });
 

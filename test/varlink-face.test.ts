@@ -6,6 +6,7 @@ import { VarlinkFace } from '../src/face/varlink/face.ts';
 import type { JsonObject } from '../src/protocol/json/json.ts';
 import { Registry } from '../src/registry/registry.ts';
 import { KvmFileSource } from '../src/source/kvm-file/kvm-file-source.ts';
+import { faceContext } from './lab/face-context.ts';
 import { needVarlinkctl, varlinkctl, varlinkctlJson } from './lab/varlinkctl.ts';
 
 const ROOT = new URL('..', import.meta.url).pathname;
@@ -23,21 +24,7 @@ beforeAll(async () => {
   face = new VarlinkFace({
     info: { vendor: 'virtstat', product: 'virtstatd', version: '0', url: 'https://example.org' },
   });
-  await face.listen({
-    runtimeDir: folder,
-    sockets: { mode: 0o600 },
-    domains: { current: [], subscribe: () => () => undefined },
-    log: { info: () => undefined, warn: () => undefined },
-    activated: () => undefined,
-    isToken: () => false,
-    readerFor: () => ({
-      domains: async (options) => (await registry.present(options)).map(({ domain }) => domain),
-      list: (options) => registry.list(options),
-      schemas: (options) => registry.schemas(options),
-      query: (filter, options) => registry.query(filter, options),
-      readsAllOf: () => true,
-    }),
-  });
+  await face.listen(faceContext(folder, registry));
 });
 
 afterAll(async () => {

@@ -25,8 +25,8 @@ export interface Terminal {
   warn(message: string): void;
 }
 
-/** Where a terminal does not know its size, as on a serial line, it says 0. */
-const USUAL_SIZE = { columns: 80, rows: 24 };
+/** Of a terminal that does not know its size, as on a serial line: it says 0. */
+export const USUAL_SIZE = { columns: 80, rows: 24 } as const;
 
 /** The terminal, pipe or file that this process was given. */
 export function openTerminal(): Terminal {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Recorder } from '../history/recorder.ts';
 import { Recording } from '../history/recording.ts';
 import { nowNs } from '../host/clock.ts';
@@ -14,7 +14,7 @@ import { type RecordLoopOptions, recordLoop } from './record-loop.ts';
 /** A host of VMs that come, whose answer takes as long as they are told. */
 class House implements Source {
   readonly uri = 'test:';
-  readonly names: string[] = [];
+  names: readonly string[] = [];
   stats = ['exits'];
   takesMs = 0;
   sweeps = 0;
@@ -52,6 +52,7 @@ class House implements Source {
 }
 
 const EVERY_MS = 100;
+const WAIT = { timeout: 10_000, interval: 10 };
 
 let folder: string;
 let house: House;
@@ -76,32 +77,33 @@ async function record(words: readonly string[], options: Partial<RecordLoopOptio
     ...{ registry, recorder, words: words.map(parseStatWord), everyMs: EVERY_MS, signal },
     ...options,
   });
-  const tookMs = performance.now() - startMs;
+  const endMs = performance.now();
+  const times = { tookMs: endMs - startMs, endMs };
   await recorder.close();
-  if (recorder.progress.sampleCount === 0) return { tookMs, sweepCount: recorder.progress.sweepCount, values: {} };
+  if (recorder.progress.sampleCount === 0) return { ...times, sweepCount: recorder.progress.sweepCount, values: {} };
   await using recording = await Recording.open(path);
   const series = await recording.read({});
   const values = Object.fromEntries(series.map(({ domain, stat, values }) => [`${domain.name} ${stat.name}`, values]));
-  return { tookMs, sweepCount: recorder.progress.sweepCount, values };
+  return { ...times, sweepCount: recorder.progress.sweepCount, values };
 }
 
 describe('the loop of a recording', () => {
   it('sweeps at every turn, and ends in time', async () => {
-    house.names.push('web-1');
+    house.names = ['web-1'];
     const { tookMs, sweepCount, values } = await record(['exits'], { forMs: 1000 });
-    // The first sweep is at once; a busy machine may miss turns.
+    // The first sweep is at once; a busy machine may miss turns, and have the last one late.
     expect(sweepCount).toBeLessThanOrEqual(10);
-    expect(sweepCount).toBeGreaterThanOrEqual(5);
-    expect(tookMs).toBeLessThan(1100);
+    expect(sweepCount).toBeGreaterThanOrEqual(3);
+    expect(tookMs).toBeLessThan(3000);
     expect(values['web-1 exits']).toHaveLength(sweepCount);
   });
 
   it('leaves out the turns that a sweep takes longer than', async () => {
-    house.names.push('web-1');
+    house.names = ['web-1'];
     house.takesMs = 250;
     const { sweepCount, values } = await record(['exits'], { forMs: 1000 });
     expect(sweepCount).toBeLessThanOrEqual(4);
-    expect(sweepCount).toBeGreaterThanOrEqual(2);
+    expect(sweepCount).toBeGreaterThanOrEqual(1);
     expect(values['web-1 exits']).toEqual(Array.from({ length: sweepCount }, (_, index) => BigInt(index + 1)));
   });
 
@@ -109,26 +111,41 @@ describe('the loop of a recording', () => {
     ['between two sweeps', 0, 60_000],
     ['in the middle of one', 60_000, EVERY_MS],
   ])('ends at once where it is stopped %s', async (_, takesMs, everyMs) => {
-    house.names.push('web-1');
+    house.names = ['web-1'];
     house.takesMs = takesMs;
     const stop = new AbortController();
-    const stopping = sleep(300).then(() => stop.abort());
-    const { tookMs, values } = await record(['exits'], { everyMs, signal: stop.signal });
+    let stoppedMs = 0;
+    const stopping = vi
+      .waitUntil(() => house.sweeps > 0, WAIT)
+      .then(async () => {
+        await sleep(200);
+        stoppedMs = performance.now();
+        stop.abort();
+      });
+    const { endMs, values } = await record(['exits'], { everyMs, signal: stop.signal });
     await stopping;
-    expect(tookMs).toBeGreaterThan(250);
-    expect(tookMs).toBeLessThan(1500);
+    expect(endMs - stoppedMs).toBeGreaterThanOrEqual(0);
+    expect(endMs - stoppedMs).toBeLessThan(2000);
     expect(values).toEqual(takesMs === 0 ? { 'web-1 exits': [1n] } : {});
   });
 
   it('takes up what comes later: a domain, and a stat that nobody had', async () => {
     const unknown: (readonly string[])[] = [];
-    const coming = sleep(500).then(() => house.names.push('web-1'));
-    const growing = sleep(4500).then(() => (house.stats = ['exits', 'tomorrow']));
+    const stop = new AbortController();
+    let sweepsWithAll = 0;
     const { values } = await record(['exits', 'tomorrow'], {
-      forMs: 9000,
-      onUnknown: (errors) => unknown.push(errors.map(({ message }) => /"(\w+)"/.exec(message)?.[1] ?? message)),
+      signal: stop.signal,
+      // Each comes when it was missed for the first time.
+      onUnknown: (errors) => {
+        const names = errors.map(({ message }) => /"(\w+)"/.exec(message)?.[1] ?? message);
+        unknown.push(names);
+        if (names.length === 2) house.names = ['web-1'];
+        if (names.length === 1) house.stats = ['exits', 'tomorrow'];
+      },
+      onSweep: () => {
+        if (unknown.at(-1)?.length === 0 && ++sweepsWithAll === 10) stop.abort();
+      },
     });
-    await Promise.all([coming, growing]);
     expect(unknown[0]).toEqual(['exits', 'tomorrow']);
     expect(unknown).toContainEqual(['tomorrow']);
     expect(unknown.at(-1)).toEqual([]);

@@ -1,7 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { fileAt, moveWhole } from '../host/directory.ts';
 import { systemErrorCode, VirtstatError } from '../model/errors.ts';
-import { reasonOf } from './duckdb.ts';
+import { isInterruption, reasonOf } from './duckdb.ts';
 import * as sql from './sql.ts';
 
 /** A file that looks as if it were of a recording and cannot be read, and why. */
@@ -47,7 +47,7 @@ export async function damagedAmong(
       // Unlike a count, it takes every value.
       await connection.run(`SELECT bit_xor(hash(COLUMNS(*))) FROM read_parquet(${sql.path(path)})`);
     } catch (error) {
-      if (/interrupted/i.test(reasonOf(error))) throw error;
+      if (isInterruption(error)) throw error;
       const file = unreadable(path, error);
       if (file.isDamaged) damaged.push(file);
     }

@@ -88,6 +88,11 @@ function isGlobal(): boolean {
   return /\/lib\/node_modules\/virtstat\//.test(import.meta.url);
 }
 
+/** Whether it is an interruption that ended what ran on a connection. A path among what DuckDB says may have the word, too. */
+export function isInterruption(error: unknown): boolean {
+  return /^INTERRUPT Error/.test(reasonOf(error));
+}
+
 /** What DuckDB says of a failure, in one line. */
 export function reasonOf(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);

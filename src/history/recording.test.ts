@@ -165,6 +165,20 @@ describe('a recording', () => {
     }
   });
 
+  it('is no less than it is where its path has a word of the engine', async () => {
+    const directory = join(folder, 'interrupted');
+    for (const second of [0, 1]) {
+      const writer = await recorder(directory);
+      await record(writer, [second]);
+      await writer.close();
+    }
+    const [first = ''] = readdirSync(directory).filter((name) => name.endsWith('.parquet'));
+    writeFileSync(join(directory, first), 'no Parquet at all');
+    await using recording = await Recording.open(directory);
+    expect(recording.unusable).toMatchObject([{ isDamaged: true, error: { code: 'RECORDING_INVALID' } }]);
+    expect(recording.segments).toHaveLength(1);
+  });
+
   it('keeps no more than it is to, and the newest always', async () => {
     const directory = join(folder, 'd');
     const writer = await recorder(directory, { minuteMs: 1, retention: { sizeBytes: 1 } });

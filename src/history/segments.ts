@@ -2,7 +2,7 @@ import type { DuckDBConnection } from '@duckdb/node-api';
 import { fileAt, isDirectory, type ListedFile, listFiles } from '../host/directory.ts';
 import { VirtstatError } from '../model/errors.ts';
 import { type UnusableFile, unreadable } from './damage.ts';
-import { type Engine, reasonOf } from './duckdb.ts';
+import { type Engine, isInterruption } from './duckdb.ts';
 import { decodeInfo, INFO_KEY, type SegmentInfo } from './segment-info.ts';
 import * as sql from './sql.ts';
 
@@ -132,7 +132,7 @@ async function readSegment(file: ListedFile, connection: DuckDBConnection): Prom
     const [rowCount, rowGroupCount] = counted.getRowsJS()[0]!.map(Number) as [number, number];
     return { file, info: decodeInfo(Buffer.from(blob).toString('utf8')), rowCount, rowGroupCount };
   } catch (error) {
-    if (/interrupted/i.test(reasonOf(error))) throw error;
+    if (isInterruption(error)) throw error;
     return unreadable(file.path, error);
   }
 }

@@ -62,6 +62,20 @@ it('whileWanted ends one wait, not the shared work', async () => {
   expect(await staying).toBe(7);
 });
 
+it('whileWanted leaves no failure of the work unhandled, also where nobody waited', async () => {
+  const unhandled: unknown[] = [];
+  const note = (error: unknown): void => void unhandled.push(error);
+  process.on('unhandledRejection', note);
+  try {
+    const wait = whileWanted(Promise.reject(new Error('failed')), AbortSignal.abort(), 'it');
+    await expect(wait).rejects.toMatchObject({ code: 'CANCELLED' });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(unhandled).toEqual([]);
+  } finally {
+    process.off('unhandledRejection', note);
+  }
+});
+
 it('many waits under one signal cost no more each than few', async () => {
   const controller = new AbortController();
   const shared = new Promise<never>(() => undefined);

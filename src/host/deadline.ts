@@ -77,7 +77,11 @@ function settle<T>(
 
 /** Waits for something that others share: the signal ends this wait, not the work. */
 export function whileWanted<T>(shared: Promise<T>, signal: AbortSignal, what: string): Promise<T> {
-  if (signal.aborted) return Promise.reject(cancellation(signal, what));
+  if (signal.aborted) {
+    // Nobody hears any more what becomes of it.
+    shared.catch(() => undefined);
+    return Promise.reject(cancellation(signal, what));
+  }
   return new Promise<T>((resolve, reject) => {
     const forget = onceAborted(signal, () => reject(cancellation(signal, what)));
     shared.then(

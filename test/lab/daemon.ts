@@ -43,8 +43,13 @@ export class DaemonProcess implements AsyncDisposable {
   /** A daemon that is ready. */
   static async ready(...args: readonly string[]): Promise<DaemonProcess> {
     const daemon = new DaemonProcess(args);
-    await daemon.said('ready');
-    return daemon;
+    try {
+      await daemon.said('ready');
+      return daemon;
+    } catch (error) {
+      await daemon.end('SIGKILL');
+      throw error;
+    }
   }
 
   /** Memory that is in use now, in bytes. */

@@ -31,8 +31,13 @@ export class PushingDaemon implements AsyncDisposable {
       ...push,
     ];
     writeFileSync(pushing.#file, toml.join('\n'));
-    await pushing.restart();
-    return pushing;
+    try {
+      await pushing.restart();
+      return pushing;
+    } catch (error) {
+      pushing.#captures[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /** Starts it again after its end. */

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { LibvirtFace } from '../../src/face/libvirt/face.ts';
 import { Registry } from '../../src/registry/registry.ts';
 import { LocalSource } from '../../src/source/local/local-source.ts';
+import { faceContext } from './face-context.ts';
 
 const LIMIT = { timeout: 60_000, maxBuffer: 1 << 26, env: { ...process.env, LC_ALL: 'C.UTF-8' } };
 
@@ -41,21 +42,7 @@ export class ServedFace implements AsyncDisposable {
     const folder = mkdtempSync(join(tmpdir(), 'virtstat-face-'));
     const registry = new Registry([new LocalSource({ pids })], { deadlineMs: 2000 });
     const face = new LibvirtFace({ monitors: registry });
-    await face.listen({
-      runtimeDir: folder,
-      sockets: { mode: 0o600 },
-      domains: { current: [], subscribe: () => () => undefined },
-      log: { info: () => undefined, warn: () => undefined },
-      activated: () => undefined,
-      isToken: () => false,
-      readerFor: () => ({
-        domains: async (options) => (await registry.present(options)).map(({ domain }) => domain),
-        list: (options) => registry.list(options),
-        schemas: (options) => registry.schemas(options),
-        query: (filter, options) => registry.query(filter, options),
-        readsAllOf: () => true,
-      }),
-    });
+    await face.listen(faceContext(folder, registry));
     return new ServedFace(folder, registry, face);
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AuthFile } from './auth-file.ts';
+import { AuthFile, MAX_AUTH_FILE_BYTES } from './auth-file.ts';
 
 const OK = 'authname=joe\npassword=pw\n';
 const MAPPED = '[auth-libvirt-localhost]\ncredentials=test\n';
@@ -74,6 +74,15 @@ describe('a file of credentials', () => {
     expect(read).toThrow(expect.objectContaining({ code: 'LIBVIRT_AUTH_FAILED' }));
     expect(read).toThrow(message);
     expect(read).not.toThrow(/secret/);
+  });
+
+  it('is read at once, whatever fills it up to its bound', () => {
+    const blanks = ' '.repeat(MAX_AUTH_FILE_BYTES - 100);
+    const startMs = performance.now();
+    expect(found(whole(`a${blanks}b=c\n${OK}`))).toEqual({ authname: 'joe', password: 'pw' });
+    expect(() => found(whole(`a${blanks}[b\n`))).toThrow(/no group/);
+    // Where each blank looks at all others, this takes ten seconds; else a few milliseconds.
+    expect(performance.now() - startMs).toBeLessThan(2000);
   });
 
   it('is not made up for where a host’s own group is wrong', () => {

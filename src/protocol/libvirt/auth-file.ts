@@ -27,7 +27,8 @@ const KEY = /^[^[\]]*[^[\] ](?:\[[\p{L}\p{N}_.@-]*\])?$/u;
 
 const BLANK = String.raw`[\t-\r ]`;
 const LEADING_BLANKS = new RegExp(`^${BLANK}+`);
-const TRAILING_BLANKS = new RegExp(`${BLANK}+$`);
+/** Begins to look only at the first of some blanks: a line may have thousands of them. */
+const TRAILING_BLANKS = new RegExp(`(?<!${BLANK})${BLANK}+$`);
 
 const ESCAPES: Readonly<Record<string, string>> = { s: ' ', n: '\n', t: '\t', r: '\r', '\\': '\\' };
 

@@ -21,9 +21,9 @@ export function formOf(sheets: readonly Sheet[]): PackedForm {
   return form;
 }
 
-/** The values one behind the other, at the start of room for `count`; undefined where one is missing. */
+/** The values one behind the other, at the start of room for `count`; undefined where one is missing, or there are more than anybody has. */
 export function pack(sheets: readonly (Numbers | undefined)[], count: number): Buffer | undefined {
-  if (!IS_LITTLE_ENDIAN) return undefined;
+  if (!IS_LITTLE_ENDIAN || count > VALUES.length) return undefined;
   let at = 0;
   for (const numbers of sheets) {
     if (numbers === undefined) return undefined;
