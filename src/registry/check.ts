@@ -36,7 +36,8 @@ export function resolveRequest(request: Request, schemas: readonly Schema[]): St
   }
   const asked = selectSchemas(schemas, request);
   const known = asked.flatMap((schema) => schema.stats.map((stat) => stat.name));
-  for (const name of names ?? []) checkWord('UNKNOWN_STAT', `stat of target ${target}`, name, known);
+  const kind = `stat of target ${target}${provider === undefined ? '' : ` and provider ${provider}`}`;
+  for (const name of names ?? []) checkWord('UNKNOWN_STAT', kind, name, known, misplaced(name, schemas));
   const providers = [...new Set(providersOf(asked))];
   return {
     target,
@@ -56,10 +57,12 @@ export function selectSchemas(
   { target, provider }: Partial<Pick<Request, 'target' | 'provider'>>,
 ): readonly Schema[] {
   const ofTarget = schemas.filter((schema) => target === undefined || schema.target === target);
-  if (target !== undefined) checkWord('UNKNOWN_TARGET', 'target', target, targetsOf(schemas));
+  if (target !== undefined) {
+    checkWord('UNKNOWN_TARGET', 'target', target, targetsOf(schemas), misplaced(target, schemas));
+  }
   if (provider === undefined) return ofTarget;
   const kind = target === undefined ? 'provider' : `provider of target ${target}`;
-  checkWord('UNKNOWN_PROVIDER', kind, provider, providersOf(ofTarget));
+  checkWord('UNKNOWN_PROVIDER', kind, provider, providersOf(ofTarget), misplaced(provider, schemas));
   return ofTarget.filter((schema) => schema.provider === provider);
 }
 
@@ -93,14 +96,29 @@ function providersOf(schemas: readonly Schema[]): readonly string[] {
   return schemas.map(({ provider }) => provider);
 }
 
+/** What a word is that stands where it is not: a request is typed as words, and their order is easily mistaken. */
+function misplaced(word: string, schemas: readonly Schema[]): string | undefined {
+  if (targetsOf(schemas).includes(word)) return 'it is a target';
+  if (providersOf(schemas).includes(word)) return 'it is a provider';
+  const [owner] = schemas.filter(({ stats }) => stats.some(({ name }) => name === word));
+  return owner && `it is a stat of target ${owner.target} and provider ${owner.provider}`;
+}
+
 /**
- * Refuses a word that is not among the known ones, naming those nearest to it.
+ * Refuses a word that is not among the known ones, saying what it is elsewhere, else naming those nearest to it.
  * @throws an error of `code`
  */
-export function checkWord(code: ErrorCode, kind: string, word: string, known: readonly string[]): void {
+export function checkWord(
+  code: ErrorCode,
+  kind: string,
+  word: string,
+  known: readonly string[],
+  elsewhere?: string,
+): void {
   if (known.includes(word)) return;
   const near = nearest(word, known);
-  const hint = near.length === 0 ? '' : `; did you mean ${near.join(', ')}?`;
+  const nearHint = near.length === 0 ? '' : `; did you mean ${near.join(', ')}?`;
+  const hint = elsewhere === undefined ? nearHint : `; ${elsewhere}`;
   throw new VirtstatError(code, `no ${kind} is named ${JSON.stringify(word)}${hint}`);
 }
 

@@ -452,7 +452,14 @@ describe('resolve', () => {
       'no provider of target vm is named "kmv"; did you mean kvm?',
     ],
     [{ target: 'vm', names: ['exit'] }, 'UNKNOWN_STAT', 'no stat of target vm is named "exit"; did you mean exits?'],
-  ])('refuses %j with the nearest names', async (request, code, message) => {
+    [{ target: 'exits' }, 'UNKNOWN_TARGET', 'no target is named "exits"; it is a stat of target vm and provider kvm'],
+    [{ target: 'vm', names: ['kvm'] }, 'UNKNOWN_STAT', 'no stat of target vm is named "kvm"; it is a provider'],
+    [
+      { target: 'vm', names: ['vm'], provider: 'kvm' },
+      'UNKNOWN_STAT',
+      'no stat of target vm and provider kvm is named "vm"; it is a target',
+    ],
+  ])('refuses %j with the nearest names, or what it is elsewhere', async (request, code, message) => {
     const error = await shelf()
       .resolve(request)
       .then(
