@@ -26,10 +26,11 @@ export interface CheckedRequest {
 /**
  * Turns a request into a filter, and refuses one that no schema of the asked domains can ever answer, with the nearest
  * names that exist: a query lets unknown names drop out silently, which is right for a program and wrong for a typing
- * error. Everything that runs for long calls this first.
+ * error. Everything that runs for long calls this first. `unseen` is why there may be more schemas than these: a name that none
+ * of them has may be right then, and the error says so.
  * @throws NOTHING_MATCHED where there is no schema at all; UNKNOWN_TARGET, UNKNOWN_PROVIDER, UNKNOWN_STAT
  */
-export function resolveRequest(request: Request, schemas: readonly Schema[]): StatsFilter {
+export function resolveRequest(request: Request, schemas: readonly Schema[], unseen?: VirtstatError): StatsFilter {
   const { target, names, provider, paths } = request;
   if (schemas.length === 0) {
     throw new VirtstatError('NOTHING_MATCHED', 'nothing can be measured here; `virtstat list` says why');
@@ -37,7 +38,10 @@ export function resolveRequest(request: Request, schemas: readonly Schema[]): St
   const asked = selectSchemas(schemas, request);
   const known = asked.flatMap((schema) => schema.stats.map((stat) => stat.name));
   const kind = `stat of target ${target}${provider === undefined ? '' : ` and provider ${provider}`}`;
-  for (const name of names ?? []) checkWord('UNKNOWN_STAT', kind, name, known, misplaced(name, schemas));
+  const doubt = unseen && `not everything could be looked at: ${unseen.message}`;
+  for (const name of names ?? []) {
+    checkWord('UNKNOWN_STAT', kind, name, known, { elsewhere: misplaced(name, schemas), doubt });
+  }
   const providers = [...new Set(providersOf(asked))];
   return {
     target,
@@ -58,11 +62,11 @@ export function selectSchemas(
 ): readonly Schema[] {
   const ofTarget = schemas.filter((schema) => target === undefined || schema.target === target);
   if (target !== undefined) {
-    checkWord('UNKNOWN_TARGET', 'target', target, targetsOf(schemas), misplaced(target, schemas));
+    checkWord('UNKNOWN_TARGET', 'target', target, targetsOf(schemas), { elsewhere: misplaced(target, schemas) });
   }
   if (provider === undefined) return ofTarget;
   const kind = target === undefined ? 'provider' : `provider of target ${target}`;
-  checkWord('UNKNOWN_PROVIDER', kind, provider, providersOf(ofTarget), misplaced(provider, schemas));
+  checkWord('UNKNOWN_PROVIDER', kind, provider, providersOf(ofTarget), { elsewhere: misplaced(provider, schemas) });
   return ofTarget.filter((schema) => schema.provider === provider);
 }
 
@@ -104,6 +108,14 @@ function misplaced(word: string, schemas: readonly Schema[]): string | undefined
   return owner && `it is a stat of target ${owner.target} and provider ${owner.provider}`;
 }
 
+/** What else is known about a word that is refused. */
+interface Hints {
+  /** What it is in another place. */
+  readonly elsewhere?: string | undefined;
+  /** Why it may be right all the same. */
+  readonly doubt?: string | undefined;
+}
+
 /**
  * Refuses a word that is not among the known ones, saying what it is elsewhere, else naming those nearest to it.
  * @throws an error of `code`
@@ -113,12 +125,12 @@ export function checkWord(
   kind: string,
   word: string,
   known: readonly string[],
-  elsewhere?: string,
+  { elsewhere, doubt }: Hints = {},
 ): void {
   if (known.includes(word)) return;
   const near = nearest(word, known);
   const nearHint = near.length === 0 ? '' : `; did you mean ${near.join(', ')}?`;
-  const hint = elsewhere === undefined ? nearHint : `; ${elsewhere}`;
+  const hint = (elsewhere === undefined ? nearHint : `; ${elsewhere}`) + (doubt === undefined ? '' : `; ${doubt}`);
   throw new VirtstatError(code, `no ${kind} is named ${JSON.stringify(word)}${hint}`);
 }
 

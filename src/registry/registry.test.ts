@@ -470,6 +470,17 @@ describe('resolve', () => {
     expect(String(error)).toContain(message);
   });
 
+  it('says of an unknown name that some schemas could not be had', async () => {
+    const hung = Object.assign(new Counter('kvm'), {
+      schemas: () => Promise.reject(new VirtstatError('TIMEOUT', 'the monitor of a gave no answer')),
+    });
+    const half = registry([new Shelf(['a', new Counter('process'), hung])]);
+    await expect(half.resolve({ target: 'vm', names: ['pages'] })).rejects.toMatchObject({
+      code: 'UNKNOWN_STAT',
+      message: expect.stringContaining('; not everything could be looked at: the monitor of a gave no answer'),
+    });
+  });
+
   it('says that nothing can be measured where no provider has a schema', async () => {
     await expect(registry([new Shelf(['a'])]).resolve({ target: 'vm' })).rejects.toMatchObject({
       code: 'NOTHING_MATCHED',
