@@ -249,7 +249,9 @@ describe('output of more than a pipe holds', () => {
     (...args) => {
       // The reader is gone before anything is written.
       const script = 'set -o pipefail; { sleep 0.2; "$0" "$@"; } | true';
-      const { status, stderr } = spawnSync('bash', ['-c', script, process.execPath, BIN, ...args], { encoding: 'utf8' });
+      const { status, stderr } = spawnSync('bash', ['-c', script, process.execPath, BIN, ...args], {
+        encoding: 'utf8',
+      });
       expect([status, stderr]).toEqual([0, '']);
     },
   );

@@ -41,7 +41,9 @@ describe('the one domain', () => {
   it('of very many is asked for in a line that names some', async () => {
     const crowd = (count: number): Registry =>
       registryOf(Array.from({ length: count }, (_, pid) => ({ id: `${pid}-1`, name: `n${pid}`, pid, source: 'a:' })));
-    await expect(requireOneDomain(crowd(10), {})).rejects.toMatchObject({ message: expect.stringContaining('n8, n9; ') });
+    await expect(requireOneDomain(crowd(10), {})).rejects.toMatchObject({
+      message: expect.stringContaining('n8, n9; '),
+    });
     await expect(requireOneDomain(crowd(12), {})).rejects.toMatchObject({
       message: expect.stringContaining('n8, n9 and 2 more; '),
     });
