@@ -11,7 +11,7 @@ if (version[0] < NEEDED[0] || (version[0] === NEEDED[0] && version[1] < NEEDED[1
       process.versions.node +
       '; virtstat needs ' +
       NEEDED.join('.') +
-      ' or newer: run it with another Node, or in its checkout with `npm start`\n',
+      ' or newer: run it with another Node, or in its checkout as `npm run --silent virtstat -- list`\n',
   );
   process.exit(1);
 } else {

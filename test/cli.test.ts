@@ -243,6 +243,18 @@ describe('output of more than a pipe holds', () => {
     const { status, stderr } = spawnSync('bash', ['-c', script, ...query], { encoding: 'utf8' });
     expect([status, stderr]).toEqual([0, '']);
   });
+
+  it.each([['--help'], ['--version'], ['query', '--help'], ['completion', 'bash']])(
+    'is nobody’s loss where nobody reads it: %s',
+    (...args) => {
+      // The reader is gone before anything is written.
+      const script = 'set -o pipefail; { sleep 0.2; "$0" "$@"; } | true';
+      const { status, stderr } = spawnSync('bash', ['-c', script, process.execPath, BIN, ...args], {
+        encoding: 'utf8',
+      });
+      expect([status, stderr]).toEqual([0, '']);
+    },
+  );
 });
 
 describe('a watch', () => {

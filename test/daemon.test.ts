@@ -174,7 +174,7 @@ describe('virtstatd with VMs', () => {
     await daemon.said('the configuration has a mistake; the old one stays');
     write('timeout = "5s"');
     daemon.child.kill('SIGHUP');
-    expect(await daemon.said('reloaded the configuration')).toMatchObject({ changed: ['timeoutMs'] });
+    expect(await daemon.said('reloaded the configuration')).toMatchObject({ changed: ['timeout'] });
     for (const client of clients) {
       expect(await client.execute('query-name')).toEqual({ name: vm.name });
       client.close();

@@ -83,7 +83,7 @@ describe('virtstatd that pushes', () => {
 
     write(remoteWrite('victoria', victoria, 'domains = ["*.t2"]\nlabels = { site = "lab" }'));
     daemon.child.kill('SIGHUP');
-    expect(await daemon.said('reloaded the configuration')).toMatchObject({ changed: ['pushes'] });
+    expect(await daemon.said('reloaded the configuration')).toMatchObject({ changed: ['otlp, remote-write'] });
     const domains = 'count by (domain, site) ({__name__=~"kvm_.*"})';
     expect(
       await last(
@@ -120,7 +120,7 @@ describe('virtstatd that pushes', () => {
     const otlp = `[[otlp]]\nname = "both"\nendpoint = "${engine.url}/opentelemetry/v1/metrics"\nevery = "1s"\nresource = { "site.name" = "lab" }\n`;
     write(`${remoteWrite('both', engine)}${otlp}`);
     daemon.child.kill('SIGHUP');
-    expect(await daemon.said('reloaded the configuration')).toMatchObject({ changed: ['pushes'] });
+    expect(await daemon.said('reloaded the configuration')).toMatchObject({ changed: ['otlp, remote-write'] });
     const labels = () => engine.labels('{__name__="virtstat.kvm.vm.remote_tlb_flush"}');
     const found = await last(labels, ({ length }) => length === FreshCaptures.DOMAINS.length);
     expect(found.map((series) => series['virtstat.domain.name']).toSorted()).toEqual(FreshCaptures.DOMAINS);

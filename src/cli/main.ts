@@ -2,6 +2,7 @@ import { joinWatchInterval } from './arguments.ts';
 import { CommanderError } from './commander.ts';
 import { EXIT, type ExitStatus, messageOf, statusOfError } from './exit.ts';
 import { buildProgram } from './program.ts';
+import { watchOutput } from './terminal.ts';
 
 /** Runs one command line, without the program's name, and says with what status to exit. */
 async function run(args: readonly string[]): Promise<ExitStatus> {
@@ -22,6 +23,7 @@ async function run(args: readonly string[]): Promise<ExitStatus> {
 
 // A diagnostic that nobody can read must not spoil the result.
 process.stderr.on('error', () => undefined);
+watchOutput();
 
 /** Resolves when whoever reads has taken all that was written, or has gone away. */
 function taken(stream: NodeJS.WriteStream): Promise<void> {

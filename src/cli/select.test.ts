@@ -38,6 +38,17 @@ describe('the one domain', () => {
     expect(await requireOneDomain(registry, { domains: ['8'] })).toMatchObject({ pid: 8 });
   });
 
+  it('of very many is asked for in a line that names some', async () => {
+    const crowd = (count: number): Registry =>
+      registryOf(Array.from({ length: count }, (_, pid) => ({ id: `${pid}-1`, name: `n${pid}`, pid, source: 'a:' })));
+    await expect(requireOneDomain(crowd(10), {})).rejects.toMatchObject({
+      message: expect.stringContaining('n8, n9; '),
+    });
+    await expect(requireOneDomain(crowd(12), {})).rejects.toMatchObject({
+      message: expect.stringContaining('n8, n9 and 2 more; '),
+    });
+  });
+
   it('is found beside a source that fails, and is not mistaken for it', async () => {
     const registry = registryOf(TWINS.slice(0, 1), 'b: is closed');
     const domain = await requireOneDomain(registry, {});

@@ -5,6 +5,9 @@ import type { ReadOptions, Registry } from '../registry/registry.ts';
 import { domainNames } from './domain-names.ts';
 import type { Terminal } from './terminal.ts';
 
+/** Most domains that a diagnostic names: it is one line, and a host may have hundreds. */
+const MAX_NAMED = 10;
+
 /** What a query that could not even be asked gives: the errors, and no values. */
 export function withoutItems(answers: readonly DomainAnswer<unknown>[]): readonly SampleAnswer[] {
   return answers.map(({ domain, errors }) => ({ domain, items: [], errors }));
@@ -24,9 +27,10 @@ export async function requireOneDomain(registry: Registry, read: ReadOptions): P
     throw new VirtstatError('NOTHING_MATCHED', `no virtual machine was found; ${hint}`);
   }
   if (others.length === 0) return only;
-  const names = domains.map(domainNames(domains)).join(', ');
+  const names = domains.slice(0, MAX_NAMED).map(domainNames(domains)).join(', ');
+  const more = domains.length > MAX_NAMED ? ` and ${domains.length - MAX_NAMED} more` : '';
   const hint = 'choose one with --domain (by name, uuid or process id) or --connect';
-  throw new VirtstatError('USAGE', `this takes one domain, and there are ${names}; ${hint}`);
+  throw new VirtstatError('USAGE', `this takes one domain, and there are ${names}${more}; ${hint}`);
 }
 
 /**

@@ -28,18 +28,21 @@ export interface Terminal {
 /** Of a terminal that does not know its size, as on a serial line: it says 0. */
 export const USUAL_SIZE = { columns: 80, rows: 24 } as const;
 
+/** Says when the output cannot be written, whoever writes it: a verb, or help. To be called once, before anything is written. */
+export function watchOutput(): void {
+  process.stdout.on('error', (error) => {
+    // A reader that has seen enough, as `head` has, is no failure.
+    if (systemErrorCode(error) === 'EPIPE') return;
+    process.stderr.write(`virtstat: writing the output failed: ${error.message}\n`);
+    process.exitCode = 1;
+  });
+}
+
 /** The terminal, pipe or file that this process was given. */
 export function openTerminal(): Terminal {
   const { stdout } = process;
   const gone = new AbortController();
-  stdout.on('error', (error) => {
-    // A reader that has seen enough, as `head` has, is no failure.
-    if (systemErrorCode(error) !== 'EPIPE') {
-      process.stderr.write(`virtstat: writing the output failed: ${error.message}\n`);
-      process.exitCode = 1;
-    }
-    gone.abort(error);
-  });
+  stdout.on('error', (error) => gone.abort(error));
   const isInteractive = stdout.isTTY === true;
   return {
     isInteractive,

@@ -166,7 +166,7 @@ describe('Daemon', () => {
     await daemon.reload(config({ access: [rule], logLevel: 'error' }));
     expect(await reader?.domains()).toHaveLength(1);
     expect(level).toBe('error');
-    expect(lines.at(-1)).toEqual({ changed: ['logLevel', 'access'], msg: 'reloaded the configuration' });
+    expect(lines.at(-1)).toEqual({ changed: ['log.level', 'access'], msg: 'reloaded the configuration' });
     await daemon.reload(config());
     expect(await reader?.domains()).toEqual([]);
     expect(face.closed).toBe(0);
@@ -210,9 +210,9 @@ describe('Daemon', () => {
     expect([given.length, tls?.material, level]).toEqual([1, given[0], 'info']);
     unsubscribe?.();
     await daemon.reload(config({ ...part, tlsAddresses: [] }));
-    expect(lines.at(-2)).toEqual({ key: 'tlsAddresses', msg: 'this key takes a restart; the old value stays' });
+    expect(lines.at(-2)).toEqual({ key: 'tls.listen-address', msg: 'this key takes a restart; the old value stays' });
     await daemon.reload(config());
-    expect(lines.map(({ key }) => key).slice(-3, -1)).toEqual(['tlsAddresses', 'tlsFiles']);
+    expect(lines.map(({ key }) => key).slice(-3, -1)).toEqual(['tls.listen-address', 'tls.cert-file']);
     expect([given.length, face.context?.isToken('ab'.repeat(32))]).toEqual([1, false]);
     await daemon.stop();
     await expect(started([], broken)).rejects.toMatchObject({ code: 'TLS_FAILED' });
@@ -222,7 +222,8 @@ describe('Daemon', () => {
     const { daemon } = await started([]);
     for (let round = 0; round < 2; round++) {
       await daemon.reload(config({ runtimeDir: join(folder, 'other') }));
-      expect(lines.at(-2)).toEqual({ key: 'runtimeDir', msg: 'this key takes a restart; the old value stays' });
+      expect(lines.at(-2)).toEqual({ key: 'runtime-dir', msg: 'this key takes a restart; the old value stays' });
+      expect(lines.at(-1)).toEqual({ changed: [], msg: 'reloaded the configuration' });
     }
     await daemon.stop();
   });

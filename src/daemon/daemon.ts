@@ -10,6 +10,7 @@ import { Access } from './access.ts';
 import { BalloonJournal } from './balloon-journal.ts';
 import { DaemonPolling } from './balloon-polling.ts';
 import type { Config } from './config/config.ts';
+import { settingName } from './config/setting-names.ts';
 import { DomainStates } from './domain-states.ts';
 import { DomainWatch } from './domain-watch.ts';
 import { FileWatch } from './file-watch.ts';
@@ -175,10 +176,12 @@ export class Daemon {
     const unchangeable =
       hadTls === (config.tlsFiles !== undefined) ? NEED_RESTART : [...NEED_RESTART, 'tlsFiles' as const];
     for (const key of unchangeable) {
-      if (isOther(key)) this.#log.warn({ key }, 'this key takes a restart; the old value stays');
+      if (isOther(key)) this.#log.warn({ key: settingName(key) }, 'this key takes a restart; the old value stays');
     }
-    const changed = (Object.keys(config) as (keyof Config)[]).filter(isOther);
     this.#config = { ...config, ...Object.fromEntries(unchangeable.map((key) => [key, before[key]])) };
+    const changed = (Object.keys(config) as (keyof Config)[])
+      .filter((key) => !isSame(before[key], this.#config[key]))
+      .map(settingName);
     this.#log.info({ changed }, 'reloaded the configuration');
   }
 

@@ -10,15 +10,16 @@ const sample: Sample = { domain: 'lab', provider: 'kvm', target: 'vm', via: 'qmp
 const stale = { ...sample, stale: { ageNs: 1n, code: 'TIMEOUT', reason: 'slow' } };
 const slow = new VirtstatError('TIMEOUT', 'slow');
 
-function statesWithLog(): { readonly states: DomainStates; readonly lines: string[] } {
+function statesWithLog(now?: () => bigint): { readonly states: DomainStates; readonly lines: string[] } {
   const lines: string[] = [];
   const log: FaceLog = { info: (_facts, line) => void lines.push(line), warn: (_facts, line) => void lines.push(line) };
-  return { states: new DomainStates(log), lines };
+  return { states: new DomainStates(log, now), lines };
 }
 
 describe('DomainStates', () => {
   it('remembers the last success and the last failure, and logs each change once', () => {
-    const { states, lines } = statesWithLog();
+    let atNs = 1n;
+    const { states, lines } = statesWithLog(() => atNs);
     states.add(domain);
     const good = { domain, items: [sample], errors: [] };
     const bad = { domain, items: [stale], errors: [slow] };
@@ -35,6 +36,15 @@ describe('DomainStates', () => {
     expect(lines).toEqual(['domain cannot be read']);
     states.note([good, good]);
     expect(states.all[0]).toMatchObject({ isFailing: false, lastFailure: { code: 'TIMEOUT' } });
+    expect(lines).toEqual(['domain cannot be read']);
+    atNs += 9_999_999_999n;
+    states.note([good, bad, good]);
+    expect(lines).toEqual(['domain cannot be read']);
+    atNs += 9_999_999_999n;
+    states.note([good]);
+    expect(lines).toEqual(['domain cannot be read']);
+    atNs += 1n;
+    states.note([good, good]);
     expect(lines).toEqual(['domain cannot be read', 'domain can be read again']);
   });
 

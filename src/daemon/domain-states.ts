@@ -24,16 +24,24 @@ export interface DomainFailure {
   readonly message: string;
 }
 
+/** How long nothing must have failed before a domain is said to be readable again: readers of one thing do well meanwhile. */
+const QUIET_NS = 10_000_000_000n;
+
 /** The most ways that are remembered of one domain; a provider may be anybody's. */
 const MAX_WAYS = 256;
 
 /** What became of every domain that is there. It asks nobody: it learns from the answers that readers get. */
 export class DomainStates {
   readonly #log: FaceLog;
+  readonly #now: () => bigint;
   readonly #states = new Map<string, DomainState>();
+  /** By id: of which domains the log says that they cannot be read. */
+  readonly #told = new Set<string>();
 
-  constructor(log: FaceLog) {
+  /** `now` in nanoseconds since 1970. */
+  constructor(log: FaceLog, now: () => bigint = nowNs) {
     this.#log = log;
+    this.#now = now;
   }
 
   /** A domain that came. */
@@ -45,6 +53,7 @@ export class DomainStates {
   /** A domain that went. */
   remove(domain: Domain): void {
     this.#states.delete(domain.id);
+    this.#told.delete(domain.id);
   }
 
   /** In the order in which they came. */
@@ -52,7 +61,7 @@ export class DomainStates {
     return [...this.#states.values()];
   }
 
-  /** Learns from answers; a domain that begins to fail, or answers again, is logged once. */
+  /** Learns from answers; a domain that begins to fail is logged once, and once when for 10 seconds nothing of it has failed. */
   note(answers: readonly DomainAnswer<Partial<Sample> & Partial<Availability>>[]): void {
     for (const answer of answers) {
       const state = this.#states.get(answer.domain.id);
@@ -69,17 +78,22 @@ export class DomainStates {
     for (const { provider, target, via } of fresh) {
       if (via !== undefined && ways.size < MAX_WAYS) ways.set(`${provider} ${target}`, via);
     }
-    const failure = error && { atNs: nowNs(), code: error.code, message: error.message };
+    const atNs = this.#now();
+    const failure = error && { atNs, code: error.code, message: error.message };
     this.#states.set(domain.id, {
       domain: state.domain,
       ways,
-      lastSuccessNs: isFailing ? state.lastSuccessNs : nowNs(),
+      lastSuccessNs: isFailing ? state.lastSuccessNs : atNs,
       lastFailure: failure ?? state.lastFailure,
       isFailing,
     });
-    if (isFailing === state.isFailing) return;
-    if (failure !== undefined && isFailing) {
+    if (this.#told.has(domain.id)) {
+      const lastNs = (failure ?? state.lastFailure)?.atNs ?? 0n;
+      if (atNs - lastNs < QUIET_NS || !this.#told.delete(domain.id)) return;
+      this.#log.info({ domain: domain.name }, 'domain can be read again');
+    } else if (failure !== undefined && isFailing) {
+      this.#told.add(domain.id);
       this.#log.warn({ domain: domain.name, code: failure.code, reason: failure.message }, 'domain cannot be read');
-    } else this.#log.info({ domain: domain.name }, 'domain can be read again');
+    }
   }
 }

@@ -193,7 +193,10 @@ function required(path: string, found: Found): Found {
   if (found.segments.length > 0) return found;
   const [first] = found.unusable;
   if (first !== undefined) throw first.error;
-  throw new VirtstatError('PATH_NOT_FOUND', `${path} is no recording, and holds none; check the path`);
+  throw new VirtstatError(
+    'PATH_NOT_FOUND',
+    `${path} is no recording, and holds none; check the path, or wait: a minute is written when it is over`,
+  );
 }
 
 function tooMany(path: string): VirtstatError {

@@ -133,10 +133,26 @@ const CODES: Readonly<Record<string, readonly [code: ErrorCode, hint: string]>> 
   ECONNREFUSED: ['CONNECT_REFUSED', 'nobody listens there'],
 };
 
+/** What a handshake that fails says to a person, by Node's codes; what OpenSSL says of the second is a line of its source. */
+const UNTRUSTED = new Set([
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
+const NO_TLS = 'ERR_SSL_WRONG_VERSION_NUMBER';
+
+function handshakeReason(error: Error): string {
+  const code = systemErrorCode(error) ?? '';
+  if (code === NO_TLS) return 'what answers there speaks no TLS';
+  const reason = firstLine(error);
+  return UNTRUSTED.has(code) ? `${reason}; name the authority whose certificates are to be trusted` : reason;
+}
+
 function connectError(error: Error, address: StreamAddress, isConnected: boolean): VirtstatError {
   const name = addressText(address);
   const cause = { cause: error };
-  if (isConnected) return new VirtstatError('TLS_FAILED', `TLS with ${name} failed: ${firstLine(error)}`, cause);
+  if (isConnected) return new VirtstatError('TLS_FAILED', `TLS with ${name} failed: ${handshakeReason(error)}`, cause);
   const known = CODES[systemErrorCode(error) ?? ''];
   if (known !== undefined) return new VirtstatError(known[0], `cannot connect to ${name}: ${known[1]}`, cause);
   return new VirtstatError('CONNECT_FAILED', `cannot connect to ${name}: ${firstLine(error)}`, cause);

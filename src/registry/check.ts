@@ -26,17 +26,22 @@ export interface CheckedRequest {
 /**
  * Turns a request into a filter, and refuses one that no schema of the asked domains can ever answer, with the nearest
  * names that exist: a query lets unknown names drop out silently, which is right for a program and wrong for a typing
- * error. Everything that runs for long calls this first.
+ * error. Everything that runs for long calls this first. `unseen` is why there may be more schemas than these: a name that none
+ * of them has may be right then, and the error says so.
  * @throws NOTHING_MATCHED where there is no schema at all; UNKNOWN_TARGET, UNKNOWN_PROVIDER, UNKNOWN_STAT
  */
-export function resolveRequest(request: Request, schemas: readonly Schema[]): StatsFilter {
+export function resolveRequest(request: Request, schemas: readonly Schema[], unseen?: VirtstatError): StatsFilter {
   const { target, names, provider, paths } = request;
   if (schemas.length === 0) {
     throw new VirtstatError('NOTHING_MATCHED', 'nothing can be measured here; `virtstat list` says why');
   }
   const asked = selectSchemas(schemas, request);
   const known = asked.flatMap((schema) => schema.stats.map((stat) => stat.name));
-  for (const name of names ?? []) checkWord('UNKNOWN_STAT', `stat of target ${target}`, name, known);
+  const kind = `stat of target ${target}${provider === undefined ? '' : ` and provider ${provider}`}`;
+  const doubt = unseen && `not everything could be looked at: ${unseen.message}`;
+  for (const name of names ?? []) {
+    checkWord('UNKNOWN_STAT', kind, name, known, { elsewhere: misplaced(name, schemas), doubt });
+  }
   const providers = [...new Set(providersOf(asked))];
   return {
     target,
@@ -56,10 +61,12 @@ export function selectSchemas(
   { target, provider }: Partial<Pick<Request, 'target' | 'provider'>>,
 ): readonly Schema[] {
   const ofTarget = schemas.filter((schema) => target === undefined || schema.target === target);
-  if (target !== undefined) checkWord('UNKNOWN_TARGET', 'target', target, targetsOf(schemas));
+  if (target !== undefined) {
+    checkWord('UNKNOWN_TARGET', 'target', target, targetsOf(schemas), { elsewhere: misplaced(target, schemas) });
+  }
   if (provider === undefined) return ofTarget;
   const kind = target === undefined ? 'provider' : `provider of target ${target}`;
-  checkWord('UNKNOWN_PROVIDER', kind, provider, providersOf(ofTarget));
+  checkWord('UNKNOWN_PROVIDER', kind, provider, providersOf(ofTarget), { elsewhere: misplaced(provider, schemas) });
   return ofTarget.filter((schema) => schema.provider === provider);
 }
 
@@ -93,14 +100,37 @@ function providersOf(schemas: readonly Schema[]): readonly string[] {
   return schemas.map(({ provider }) => provider);
 }
 
+/** What a word is that stands where it is not: a request is typed as words, and their order is easily mistaken. */
+function misplaced(word: string, schemas: readonly Schema[]): string | undefined {
+  if (targetsOf(schemas).includes(word)) return 'it is a target';
+  if (providersOf(schemas).includes(word)) return 'it is a provider';
+  const [owner] = schemas.filter(({ stats }) => stats.some(({ name }) => name === word));
+  return owner && `it is a stat of target ${owner.target} and provider ${owner.provider}`;
+}
+
+/** What else is known about a word that is refused. */
+interface Hints {
+  /** What it is in another place. */
+  readonly elsewhere?: string | undefined;
+  /** Why it may be right all the same. */
+  readonly doubt?: string | undefined;
+}
+
 /**
- * Refuses a word that is not among the known ones, naming those nearest to it.
+ * Refuses a word that is not among the known ones, saying what it is elsewhere, else naming those nearest to it.
  * @throws an error of `code`
  */
-export function checkWord(code: ErrorCode, kind: string, word: string, known: readonly string[]): void {
+export function checkWord(
+  code: ErrorCode,
+  kind: string,
+  word: string,
+  known: readonly string[],
+  { elsewhere, doubt }: Hints = {},
+): void {
   if (known.includes(word)) return;
   const near = nearest(word, known);
-  const hint = near.length === 0 ? '' : `; did you mean ${near.join(', ')}?`;
+  const nearHint = near.length === 0 ? '' : `; did you mean ${near.join(', ')}?`;
+  const hint = (elsewhere === undefined ? nearHint : `; ${elsewhere}`) + (doubt === undefined ? '' : `; ${doubt}`);
   throw new VirtstatError(code, `no ${kind} is named ${JSON.stringify(word)}${hint}`);
 }
 

@@ -432,7 +432,14 @@ describe('resolve', () => {
       'no provider of target vm is named "kmv"; did you mean kvm?',
     ],
     [{ target: 'vm', names: ['exit'] }, 'UNKNOWN_STAT', 'no stat of target vm is named "exit"; did you mean exits?'],
-  ])('refuses %j with the nearest names', async (request, code, message) => {
+    [{ target: 'exits' }, 'UNKNOWN_TARGET', 'no target is named "exits"; it is a stat of target vm and provider kvm'],
+    [{ target: 'vm', names: ['kvm'] }, 'UNKNOWN_STAT', 'no stat of target vm is named "kvm"; it is a provider'],
+    [
+      { target: 'vm', names: ['vm'], provider: 'kvm' },
+      'UNKNOWN_STAT',
+      'no stat of target vm and provider kvm is named "vm"; it is a target',
+    ],
+  ])('refuses %j with the nearest names, or what it is elsewhere', async (request, code, message) => {
     const error = await shelf()
       .resolve(request)
       .then(
@@ -441,6 +448,17 @@ describe('resolve', () => {
       );
     expect(error).toMatchObject({ code });
     expect(String(error)).toContain(message);
+  });
+
+  it('says of an unknown name that some schemas could not be had', async () => {
+    const hung = Object.assign(new Counter('kvm'), {
+      schemas: () => Promise.reject(new VirtstatError('TIMEOUT', 'the monitor of a gave no answer')),
+    });
+    const half = registry([new Shelf(['a', new Counter('process'), hung])]);
+    await expect(half.resolve({ target: 'vm', names: ['pages'] })).rejects.toMatchObject({
+      code: 'UNKNOWN_STAT',
+      message: expect.stringContaining('; not everything could be looked at: the monitor of a gave no answer'),
+    });
   });
 
   it('says that nothing can be measured where no provider has a schema', async () => {

@@ -201,7 +201,8 @@ export class Registry {
     const all = schemas.flatMap(({ items }) => items);
     const failed = all.length === 0 && schemas.some(({ errors }) => errors.length > 0);
     if (failed) return { filter: undefined, schemas };
-    return { filter: await this.explaining(request, options, () => resolveRequest(request, all)), schemas };
+    const [unseen] = schemas.flatMap(({ errors }) => errors);
+    return { filter: await this.explaining(request, options, () => resolveRequest(request, all, unseen)), schemas };
   }
 
   /**

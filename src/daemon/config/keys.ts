@@ -157,6 +157,7 @@ const FACTS: Readonly<Record<string, KeyFacts>> = {
     placeholder: 'file',
     help: "TLS, users and headers of the http face, in exporter-toolkit's form",
     defaultText: 'none',
+    needsRestart: true,
   },
   'web.systemd-socket': {
     form: 'switch',

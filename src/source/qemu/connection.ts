@@ -72,7 +72,8 @@ function explain(error: unknown, name: string, greetingTimeoutMs: number): Virts
     return new VirtstatError(
       'MONITOR_BUSY',
       `the monitor at ${name} sent no greeting within ${greetingTimeoutMs} ms: it serves one client at a time; ` +
-        'give virtstat a monitor of its own (-qmp unix:/path,server=on,wait=off)',
+        'if that is a virtstatd, read through it (-c virtstat+unix:/run/virtstat/varlink), else give virtstat a monitor of ' +
+        'its own (-qmp unix:/path,server=on,wait=off)',
       { cause: error },
     );
   }
