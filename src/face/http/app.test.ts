@@ -147,6 +147,19 @@ describe('a scrape', () => {
   });
 });
 
+it('a scrape of which only the head is asked for takes nobody’s place, and asks no virtual machine', async () => {
+  const { app, view } = application();
+  for (let asked = 0; asked <= MAX_SCRAPES; asked++) {
+    const head = await app(
+      new Request('http://localhost/metrics', { method: 'HEAD', headers: { host: 'localhost' } }),
+      peer(),
+    );
+    expect([head.status, head.headers.get('content-type')]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8']);
+  }
+  expect(view.reads).toBe(0);
+  expect((await ask(app)).status).toBe(200);
+});
+
 describe('who calls', () => {
   it('is the user at the other end of loopback', async () => {
     const { app, callers } = application();

@@ -84,6 +84,10 @@ export function createApp(parts: AppParts): WebApp {
     if (view === undefined) {
       return c.text(`There is no profile of this name; there are ${[...views.keys()].join(', ')}.\n`, 400);
     }
+    // Nobody would read a body, and nobody is asked for what is in it.
+    if (c.req.method === 'HEAD') {
+      return c.body(null, 200, { 'content-type': CONTENT_TYPES[negotiate(c.req.header('accept'))] });
+    }
     return metrics.answer(caller, profile, view, {
       format: negotiate(c.req.header('accept')),
       patienceMs: patienceMs(c.req.header('x-prometheus-scrape-timeout-seconds')),
