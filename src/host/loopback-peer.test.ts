@@ -60,6 +60,21 @@ describe('loopbackUid', () => {
 });
 
 describe('uidIn', () => {
+  it('finds one among a hundred thousand connections without taking the others apart', () => {
+    const [client, server] = [formsOf('127.0.0.1', 0x1f90), formsOf('127.0.0.1', 80)];
+    const [other = ''] = server;
+    const over = ` 1: 0100007F:0001 ${other} 06 00000000:00000000 03:00000DB3 00000000     0        0 0 3 0000000000000000\n`;
+    const one = ` 2: 0100007F:1F90 ${other} 01 00000000:00000000 00:00000000 00000000  1000        0 77 1 x\n`;
+    const table = over.repeat(100_000) + one;
+    const timeOf = (work: () => void): number => {
+      const startMs = performance.now();
+      work();
+      return performance.now() - startMs;
+    };
+    const allMs = timeOf(() => void table.split('\n').map((line) => line.trim().split(/\s+/)));
+    expect(timeOf(() => expect(uidIn(table, client, server)).toBe(1000))).toBeLessThan(allMs / 2);
+  });
+
   const [client, server] = [formsOf('127.0.0.1', 0x1f90), formsOf('127.0.0.1', 80)];
   const [own = ''] = client;
   const [other = ''] = server;

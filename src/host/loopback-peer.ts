@@ -13,6 +13,9 @@ export interface TcpEnds {
 /** Largest table of sockets that is read, in bytes: 100,000 connections. */
 const MAX_TABLE_BYTES: number = 16 << 20;
 
+/** More than the longest line of the table has, in characters: some 150, and 210 of IPv6. */
+const MAX_LINE_LENGTH = 512;
+
 /** TCP_ESTABLISHED of include/net/tcp_states.h. */
 const ESTABLISHED = '01';
 
@@ -60,10 +63,15 @@ async function readTable(path: string, signal: AbortSignal): Promise<string> {
 
 /** @param client, server - the forms that each end may have in the table */
 export function uidIn(table: string, client: ReadonlySet<string>, server: ReadonlySet<string>): number | undefined {
-  for (const line of table.split('\n')) {
-    const [, own = '', other = '', state, , , , uid = '', , inode = '0'] = line.trim().split(/\s+/);
-    if (state !== ESTABLISHED || !client.has(own) || !server.has(other)) continue;
-    return inode === '0' || !/^\d+$/.test(uid) ? undefined : Number(uid);
+  for (const own of client) {
+    for (const other of server) {
+      // The table may have a hundred thousand lines, most of them of connections that are over: only the one is taken apart.
+      const at = table.indexOf(` ${own} ${other} ${ESTABLISHED} `);
+      if (at < 0) continue;
+      const [line = ''] = table.slice(at, at + MAX_LINE_LENGTH).split('\n', 1);
+      const [, , , , , , uid = '', , inode = '0'] = line.trim().split(/\s+/);
+      return inode === '0' || !/^\d+$/.test(uid) ? undefined : Number(uid);
+    }
   }
   return undefined;
 }
