@@ -188,6 +188,16 @@ describe('who calls', () => {
     expect((await ask(app, basic('prom:right:one'))).status).toBe(401);
   });
 
+  it('costs no check of a password where there are no users', async () => {
+    const checked: string[] = [];
+    const counting = { isRight: async (user: string) => checked.push(user) < 0 } as unknown as Passwords;
+    const { app } = application({ passwords: counting });
+    expect((await ask(app, basic('prom:right:one'))).status).toBe(401);
+    expect(checked).toEqual([]);
+    const { app: guarded } = application({ passwords: counting, security: () => GUARDED });
+    expect((await ask(guarded, basic('prom:x'))).status).toBe(401);
+    expect(checked).toEqual(['prom']);
+  });
   it('has to show something where there are users', async () => {
     const { app, callers } = application({ security: () => GUARDED });
     const refused = await ask(app);
