@@ -127,6 +127,22 @@ describe('a scrape', () => {
     expect(view.reads).toBe(2);
   });
 
+  it('is not shared with what was read by the rules of before', async () => {
+    let rules = 0;
+    const { app, view } = application({ context: { ...SILENT, rulesNumber: () => rules } });
+    await ask(app);
+    rules++;
+    await ask(app);
+    expect(view.reads).toBe(2);
+  });
+  it('is not shared by one who waits with one who hardly does', async () => {
+    const { app, view } = application();
+    await ask(app, { 'x-prometheus-scrape-timeout-seconds': '0.001' });
+    await ask(app, { 'x-prometheus-scrape-timeout-seconds': '10' });
+    expect(view.reads).toBe(2);
+    await ask(app, { 'x-prometheus-scrape-timeout-seconds': '5' });
+    expect(view.reads).toBe(2);
+  });
   it('knows its profiles', async () => {
     const { app } = application();
     expect((await ask(app, {}, peer(), '/metrics?profile=other')).status).toBe(400);

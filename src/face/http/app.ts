@@ -22,7 +22,7 @@ const CALLER_TIMEOUT_MS = 10_000;
 
 /** What the application is made of. */
 export interface AppParts {
-  readonly context: Pick<FaceContext, 'isToken' | 'isNamed' | 'ownFamilies' | 'readerFor' | 'log'>;
+  readonly context: Pick<FaceContext, 'isToken' | 'isNamed' | 'rulesNumber' | 'ownFamilies' | 'readerFor' | 'log'>;
   /** What holds now. */
   readonly security: () => WebSecurity;
   readonly passwords: Passwords;
@@ -150,7 +150,9 @@ class MetricsAnswers {
 
   async #pieces(caller: Caller, profile: string, view: MetricsView, { format, patienceMs }: Wish) {
     const { context, version, maxSeries, maxAgeMs } = this.#parts;
-    const { reading, durationNs } = await this.#shared.get(JSON.stringify([keyOf(caller), profile]), () =>
+    // What was read by the rules of before is for nobody any more.
+    const key = JSON.stringify([context.rulesNumber?.(), keyOf(caller), profile]);
+    const { reading, durationNs } = await this.#shared.get(key, patienceMs, () =>
       view.read(context.readerFor(caller), { maxAgeMs, patienceMs, signal: AbortSignal.timeout(patienceMs) }),
     );
     const { families, domains, dropped } = reading;
