@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { formsOf, isLoopback, loopbackUid, uidIn } from './loopback-peer.ts';
+import { formsOf, isLoopback, loopbackUid, SharedRead, uidIn } from './loopback-peer.ts';
 
 const SIGNAL = new AbortController().signal;
 
@@ -56,6 +56,25 @@ describe('loopbackUid', () => {
   it('knows nobody of another host', async () => {
     const ends = { remoteAddress: '192.0.2.1', remotePort: 1, localAddress: '192.0.2.2', localPort: 2 };
     expect(await loopbackUid(ends, SIGNAL)).toBeUndefined();
+  });
+});
+
+describe('a shared read', () => {
+  it('begins no earlier than it is asked for, and once for all who ask meanwhile', async () => {
+    let begun = 0;
+    const shared = new SharedRead(async () => {
+      const nth = ++begun;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      if (nth === 3) throw new Error('third');
+      return String(nth);
+    });
+    const first = shared.read();
+    const others = [shared.read(), shared.read(), shared.read()];
+    expect(await first).toBe('1');
+    const later = shared.read();
+    expect(await Promise.all(others)).toEqual(['2', '2', '2']);
+    await expect(later).rejects.toThrow('third');
+    expect(await shared.read()).toBe('4');
   });
 });
 
