@@ -7,7 +7,7 @@ import { UNSCALED } from '../../protocol/openmetrics/decimal.ts';
 import type { MetricFamily } from '../../protocol/openmetrics/family.ts';
 import { LabelSet } from '../../protocol/openmetrics/labels.ts';
 import type { Caller, Reader, WebSecurity } from '../face.ts';
-import { type AppParts, createApp, MAX_SCRAPES, type WebApp } from './app.ts';
+import { type AppParts, createApp, MAX_SCRAPES, MAX_SCRAPES_OF_CALLER, type WebApp } from './app.ts';
 import { DEFAULT_PATIENCE_MS, patienceMs } from './metrics-request.ts';
 import { Passwords } from './passwords.ts';
 
@@ -153,13 +153,22 @@ describe('a scrape', () => {
 
   it('is refused while too many are being read, and answered when they have been', async () => {
     const { app } = application();
-    const open = await Promise.all(Array.from({ length: MAX_SCRAPES }, () => ask(app)));
-    expect((await ask(app)).status).toBe(503);
+    const by = (uid: number) => ask(app, {}, peer({ uid: async () => uid }));
+    const open = await Promise.all(Array.from({ length: MAX_SCRAPES }, (_, nth) => by(nth)));
+    expect((await by(1000)).status).toBe(503);
     await open[0]?.text();
     await open[1]?.body?.cancel();
-    expect((await ask(app)).status).toBe(200);
-    expect((await ask(app)).status).toBe(200);
+    expect((await by(1001)).status).toBe(200);
+    expect((await by(1002)).status).toBe(200);
+    expect((await by(1003)).status).toBe(503);
+  });
+  it('of one user is refused while too many of theirs are being read, and others are answered', async () => {
+    const { app } = application();
+    const open = await Promise.all(Array.from({ length: MAX_SCRAPES_OF_CALLER }, () => ask(app)));
     expect((await ask(app)).status).toBe(503);
+    expect((await ask(app, {}, peer({ uid: async () => 1001 }))).status).toBe(200);
+    await open[0]?.text();
+    expect((await ask(app)).status).toBe(200);
   });
 });
 

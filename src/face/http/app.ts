@@ -17,6 +17,9 @@ import { textStream } from './text-stream.ts';
 /** Scrapes that are answered at the same time. */
 export const MAX_SCRAPES = 16;
 
+/** Those of them that callers who may read the same may have: who reads slowly, on purpose or not, leaves places for others. */
+export const MAX_SCRAPES_OF_CALLER = 8;
+
 /** The longest that finding out who calls takes, in milliseconds. */
 const CALLER_TIMEOUT_MS = 10_000;
 
@@ -121,6 +124,7 @@ class MetricsAnswers {
   readonly #parts: AppParts;
   readonly #shared: SharedReadings;
   #underWay = 0;
+  readonly #underWayOf = new Map<string, number>();
 
   constructor(parts: AppParts) {
     this.#parts = parts;
@@ -128,13 +132,15 @@ class MetricsAnswers {
   }
 
   async answer(caller: Caller, profile: string, view: MetricsView, wish: Wish): Promise<Response> {
-    if (this.#underWay >= MAX_SCRAPES) {
+    const who = JSON.stringify(keyOf(caller));
+    const own = this.#underWayOf.get(who) ?? 0;
+    if (this.#underWay >= MAX_SCRAPES || own >= MAX_SCRAPES_OF_CALLER) {
       return new Response('Too many scrapes are under way.\n', { status: 503, headers: { 'retry-after': '5' } });
     }
-    this.#underWay++;
+    this.#take(who, 1);
     let isOver = false;
     const over = (): void => {
-      if (!isOver) this.#underWay--;
+      if (!isOver) this.#take(who, -1);
       isOver = true;
     };
     try {
@@ -146,6 +152,14 @@ class MetricsAnswers {
       over();
       throw error;
     }
+  }
+
+  /** Takes a place, or gives it back (-1). */
+  #take(who: string, places: 1 | -1): void {
+    this.#underWay += places;
+    const own = (this.#underWayOf.get(who) ?? 0) + places;
+    if (own > 0) this.#underWayOf.set(who, own);
+    else this.#underWayOf.delete(who);
   }
 
   async #pieces(caller: Caller, profile: string, view: MetricsView, { format, patienceMs }: Wish) {
