@@ -37,7 +37,10 @@ const pair = fc.oneof(
   fc.constantFrom(null, [], [1], ['1', '1'], [1, 1], {}, [1e308, '1']),
 );
 const series = fc.record({
-  metric: fc.oneof(fc.dictionary(text, fc.oneof(text, fc.constantFrom(null, 1, {}))), fc.constantFrom(null, 'x', [])),
+  metric: fc.oneof(
+    fc.dictionary(text, fc.oneof(text, fc.constantFrom(null, 1, {}, { toString: 1, valueOf: 1 }))),
+    fc.constantFrom(null, 'x', []),
+  ),
   values: fc.oneof({ weight: 4, arbitrary: fc.array(pair, { maxLength: 4 }) }, fc.constantFrom(null, 'x', {})),
 });
 const answer = fc.oneof(
@@ -46,7 +49,7 @@ const answer = fc.oneof(
 );
 const whole = fc.oneof(
   { weight: 4, arbitrary: answer.map((data) => ({ status: 'success', data })) },
-  fc.oneof(text, fc.constant(null)).map((error) => ({ status: 'error', error })),
+  fc.oneof(text, fc.constantFrom(null, { toString: 1, valueOf: 1 })).map((error) => ({ status: 'error', error })),
   fc.jsonValue(),
 );
 

@@ -4,9 +4,9 @@ import type { WatchOptions } from '../registry/registry.ts';
 import { EXIT, type ExitStatus } from './exit.ts';
 import type { Frame } from './live/frames.tsx';
 import { document } from './render/json.ts';
+import { problemsText } from './render/problems-text.ts';
 import { queryDocument } from './render/query-document.ts';
 import { queryText } from './render/query-text.ts';
-import { printable } from './render/text.ts';
 import { GrowthTracker, SchemaBook } from './schema-book.ts';
 import { warnErrors } from './select.ts';
 import type { Session } from './session.ts';
@@ -87,10 +87,7 @@ async function* sweeps(
 /** The sweeps as whole screens: what went wrong stands first, so that long values do not push it out of sight. */
 async function* screens(sweeps: AsyncIterable<Sweep>, paint: Paint): AsyncGenerator<Frame> {
   for await (const { text, answers } of sweeps) {
-    const problems = answers.flatMap(({ domain, errors }) =>
-      errors.map(({ message }) => paint('red', printable(`${domain.name}: ${message}`))),
-    );
-    const lines = [...problems, ...text.trimEnd().split('\n')];
+    const lines = [...problemsText(answers, paint), ...text.trimEnd().split('\n')];
     yield ({ rows }) =>
       lines.length <= rows ? lines : [...lines.slice(0, rows - 1), `… ${lines.length - rows + 1} more lines`];
   }

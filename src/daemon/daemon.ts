@@ -71,6 +71,8 @@ export class Daemon {
   readonly states: DomainStates;
   #config: Config;
   #access: Access;
+  /** How often the rules have changed. */
+  #rulesNumber = 0;
   #stopping: Promise<void> | undefined;
 
   private constructor(
@@ -166,6 +168,7 @@ export class Daemon {
     this.#log.setLevel(config.logLevel);
     if (isOther('access')) {
       this.#access = new Access(config.access, this.#ownUid);
+      this.#rulesNumber++;
       this.#refusals.forget();
     }
     if (isOther('balloon')) this.#polling.configure(config.balloon);
@@ -269,6 +272,7 @@ export class Daemon {
       ...(this.#web && { web: this.#web }),
       isToken: (sha256) => this.#access.isToken(sha256),
       isNamed: (caller) => this.#access.isNamed(caller),
+      rulesNumber: () => this.#rulesNumber,
       ownFamilies: () => pushFamilies(this.pushes),
       readerFor: (caller) =>
         new RuledReader(

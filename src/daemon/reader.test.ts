@@ -11,6 +11,7 @@ import { RuledReader } from './reader.ts';
 import { Refusals } from './refusals.ts';
 
 const UUID = '1ab00000-0000-4000-8000-00000000000';
+const UUID_OF_ALL = `${UUID}9`;
 const user = (uid: number): Caller => ({ kind: 'user', uid, gid: 100, groups: [], pid: 77 });
 const rule = (part: Partial<AccessRule>): AccessRule => ({
   ...{ users: [], groups: [], certificates: [], tokens: [], domains: ['*'], providers: ['*'] },
@@ -26,11 +27,11 @@ class House {
   readonly #refusals: Refusals;
   access = new Access([], 990);
 
-  constructor() {
+  constructor(uuids: readonly (string | undefined)[] = [0, 1, 2].map((index) => `${UUID}${index}`)) {
     const log: FaceLog = { info: () => undefined, warn: (facts) => void this.logged.push(facts) };
     this.states = new DomainStates(log);
     this.#refusals = new Refusals(log);
-    const domains = ['web', 'db', 'web'].map((name, index) => this.#domain(name, index));
+    const domains = ['web', 'db', 'web'].map((name, index) => this.#domain(name, index, uuids[index]));
     const source: Source = { uri: 'good:', scan: async () => domains, close: async () => undefined };
     const broken: Source = {
       ...{ uri: 'broken:', close: async () => undefined },
@@ -51,8 +52,8 @@ class House {
     );
   }
 
-  #domain(name: string, index: number): FoundDomain {
-    const domain: Domain = { id: `id-${index}`, name, uuid: `${UUID}${index}`, source: 'good:' };
+  #domain(name: string, index: number, uuid: string | undefined): FoundDomain {
+    const domain: Domain = { id: `id-${index}`, name, ...(uuid && { uuid }), source: 'good:' };
     const providers = ['kvm', 'block'].map((provider): Provider => {
       const note = (): void => void this.asked.push(`${domain.id} ${provider}`);
       return {
@@ -120,6 +121,13 @@ describe('RuledReader', () => {
     ]);
     // The other domain of this name is not theirs.
     expect(seen(await reader.query({ target: 'vm' }, { domains: ['web'] }))).toEqual(['id-2 kvm block']);
+  });
+
+  it('does not ask a domain that is not the caller’s, though it has the same name or uuid', async () => {
+    const house = new House([UUID_OF_ALL, UUID_OF_ALL, undefined]);
+    house.access = new Access([rule({ users: [1000], domains: ['db'] })], 990);
+    expect(seen(await house.reader(1000).query({ target: 'vm' }))).toEqual(['id-1 kvm block']);
+    expect(house.asked.filter((one) => !one.startsWith('id-1'))).toEqual([]);
   });
 
   it('takes refused providers out of a filter', async () => {

@@ -40,6 +40,8 @@ export interface FaceContext {
   readonly web?: WebOffer;
   /** Whether any rule is about the caller; absent: nobody needs to know. */
   isNamed?(caller: Caller): boolean;
+  /** Which rules hold: another number after each change of them; absent: they never change. */
+  rulesNumber?(): number;
   /** What the daemon's other rooms have to say of themselves, as metrics; absent: nothing. */
   ownFamilies?(): readonly MetricFamily[];
   /** What this caller may read. The rules may change while a connection is open: they are asked at every call. */

@@ -1,7 +1,7 @@
 import type { DuckDBVector } from '@duckdb/node-api';
 import { VirtstatError } from '../model/errors.ts';
 import type { StatValue } from '../model/sample.ts';
-import type { Column } from './columns.ts';
+import { type Column, SQL_TYPES } from './columns.ts';
 import { type Engine, reasonOf } from './duckdb.ts';
 import { LAST_NS } from './segment-info.ts';
 import * as sql from './sql.ts';
@@ -72,7 +72,9 @@ export async function* readRows(engine: Engine, query: RowQuery, signal?: AbortS
 }
 
 function statement({ files, provider, target, columns, fromNs, toNs, domainIds, paths, withValues }: RowQuery): string {
-  const values = columns.map(({ column }) => sql.identifier(column));
+  // A file that somebody else has written may have other types. To its own a column is not converted: that costs nothing.
+  const values = columns.map(({ column, kind }) => `TRY_CAST(${sql.identifier(column)} AS ${SQL_TYPES[kind]})`);
+  const first = FIRST_COLUMNS.map((name) => `CAST(${name} AS ${name === 'time' ? 'TIMESTAMP_NS' : 'VARCHAR'})`);
   const conditions = [
     `time BETWEEN ${sql.time(inRange(fromNs))} AND ${sql.time(inRange(toNs))}`,
     `provider = ${sql.text(provider)}`,
@@ -83,7 +85,7 @@ function statement({ files, provider, target, columns, fromNs, toNs, domainIds, 
   ];
   const list = files.map(sql.path).join(', ');
   return (
-    `SELECT ${[...FIRST_COLUMNS, ...values].join(', ')} FROM read_parquet([${list}], union_by_name = true) ` +
+    `SELECT ${[...first, ...values].join(', ')} FROM read_parquet([${list}], union_by_name = true) ` +
     `WHERE ${conditions.join(' AND ')} ORDER BY time`
   );
 }
@@ -109,7 +111,8 @@ function rowOf(vectors: readonly DuckDBVector[], row: number): Row {
 function statValueOf(item: unknown): StatValue | undefined {
   if (item === null || item === undefined) return undefined;
   if (typeof item === 'bigint' || typeof item === 'boolean') return item;
-  return (item as { readonly items: readonly bigint[] }).items;
+  const { items } = item as { readonly items: readonly (bigint | null)[] };
+  return items.includes(null) ? undefined : (items as readonly bigint[]);
 }
 
 function readingError(error: unknown, files: readonly string[]): VirtstatError {

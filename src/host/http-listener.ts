@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
@@ -26,6 +26,9 @@ export const MAX_STALL_MS = 60_000;
 const CHECK_INTERVAL_MS = 2000;
 
 const MAX_HEADERS = 100;
+
+/** Requests of one connection that may be under way: a client that does not wait for answers (pipelining) costs memory for each. */
+export const MAX_PIPELINED = 16;
 
 /** The client at the other end of an HTTP connection. */
 export interface HttpPeer {
@@ -69,6 +72,10 @@ export class HttpListener {
   readonly #server: Server | TlsServer;
   readonly #pool: ConnectionPool<string>;
   readonly #peers = new WeakMap<Socket, HttpPeer>();
+  /** How many requests of a connection are under way. */
+  readonly #underWay = new WeakMap<Socket, number>();
+  /** Connections that a whole request came on, by {@link nameOf}: a request knows TLS's socket, the pool the one below it. */
+  readonly #spoken = new Set<string>();
   #tls: HttpTls | undefined;
 
   constructor(options: HttpListenOptions) {
@@ -88,7 +95,9 @@ export class HttpListener {
         overrideGlobalObjects: false,
       },
     );
-    const answer = (...args: Parameters<typeof handle>): void => void handle(...args);
+    const answer = (...[request, response]: Parameters<typeof handle>): void => {
+      if (this.#begin(request as IncomingMessage, response as ServerResponse)) void handle(request, response);
+    };
     this.#server =
       options.tls === undefined
         ? createServer(limits, answer)
@@ -127,18 +136,38 @@ export class HttpListener {
 
   #accept(socket: Socket): void {
     socket.on('error', () => undefined);
+    const name = nameOf(socket);
+    socket.once('close', () => this.#spoken.delete(name));
     const release = this.#pool.take(networkOf(socket.remoteAddress ?? ''), {
-      hasSpoken: () => socket.bytesRead > 0,
+      // The beginning of a request is nothing yet: whoever sends no more of it would keep others out.
+      hasSpoken: () => this.#spoken.has(name),
       close: () => void socket.destroy(),
     });
     if (release === undefined) socket.destroy();
     else socket.once('close', release);
   }
 
-  #answer(request: Request, { socket }: IncomingMessage): Response | Promise<Response> {
+  /** False where the connection has been ended instead: its client asks on and on, and does not wait for what it asked before. */
+  #begin({ socket }: IncomingMessage, response: ServerResponse): boolean {
+    if (socket.destroyed) return false;
+    this.#spoken.add(nameOf(socket));
+    const underWay = this.#underWay.get(socket) ?? 0;
+    if (underWay >= MAX_PIPELINED) {
+      socket.destroy();
+      return false;
+    }
+    this.#underWay.set(socket, underWay + 1);
+    response.once('close', () => this.#underWay.set(socket, (this.#underWay.get(socket) ?? 1) - 1));
+    return true;
+  }
+
+  async #answer(request: Request, { socket }: IncomingMessage): Promise<Response> {
     let peer = this.#peers.get(socket);
     if (peer === undefined) this.#peers.set(socket, (peer = this.#peerOf(socket)));
-    return this.#options.answer(request, peer);
+    const response = await this.#options.answer(request, peer);
+    // Whoever was given nothing keeps no place that others might need.
+    if (response.status >= 400) response.headers.set('connection', 'close');
+    return response;
   }
 
   #peerOf(socket: Socket): HttpPeer {
@@ -153,6 +182,11 @@ export class HttpListener {
       ...(certificate && { certificate }),
     };
   }
+}
+
+/** Of a connection, as long as it is open. */
+function nameOf({ remoteAddress = '', remotePort = 0 }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }
 
 function tlsOptions({ material, requiresCertificate, minVersion }: HttpTls) {

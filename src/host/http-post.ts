@@ -7,6 +7,9 @@ import { withDeadline } from './deadline.ts';
 /** The most of an answer that is read, in bytes; what comes behind that is not waited for. */
 export const MAX_ANSWER_BYTES: number = 64 << 10;
 
+/** How many answers of the kind `100 Continue` may come before the one that counts. */
+export const MAX_INTERIM_ANSWERS = 16;
+
 /** How long a connection that nothing is sent on is kept, in milliseconds. */
 const KEEP_ALIVE_MS = 30_000;
 
@@ -81,6 +84,15 @@ export class HttpPoster implements Disposable {
     };
     return new Promise((resolve, reject) => {
       const request = protocol === 'https:' ? tlsRequest(this.#url, options) : plainRequest(this.#url, options);
+      let interim = 0;
+      request.on('information', () => {
+        if (++interim > MAX_INTERIM_ANSWERS) request.destroy(aborted());
+      });
+      // Nobody asked for another protocol: the platform would leave such a connection to itself.
+      request.on('upgrade', (_response, socket) => {
+        socket.destroy();
+        reject(this.#failure(aborted()));
+      });
       request.on('response', (response) => read(response, resolve));
       request.on('error', (error) => reject(this.#failure(error)));
       request.end(body);
@@ -105,6 +117,11 @@ export class HttpPoster implements Disposable {
     }
     return VirtstatError.from(error, 'CONNECT_FAILED', `${host} cannot be reached`);
   }
+}
+
+/** As where the server had closed the connection: what it says is no answer. */
+function aborted(): Error {
+  return Object.assign(new Error('there is no answer to what was asked'), { code: 'ECONNRESET' });
 }
 
 /** How servers are checked. @throws TLS_FAILED where certificate or key cannot be used */

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { formsOf, isLoopback, loopbackUid, uidIn } from './loopback-peer.ts';
+import { formsOf, isLoopback, loopbackUid, SharedRead, uidIn } from './loopback-peer.ts';
 
 const SIGNAL = new AbortController().signal;
 
@@ -59,7 +59,41 @@ describe('loopbackUid', () => {
   });
 });
 
+describe('a shared read', () => {
+  it('begins no earlier than it is asked for, and once for all who ask meanwhile', async () => {
+    let begun = 0;
+    const shared = new SharedRead(async () => {
+      const nth = ++begun;
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      if (nth === 3) throw new Error('third');
+      return String(nth);
+    });
+    const first = shared.read();
+    const others = [shared.read(), shared.read(), shared.read()];
+    expect(await first).toBe('1');
+    const later = shared.read();
+    expect(await Promise.all(others)).toEqual(['2', '2', '2']);
+    await expect(later).rejects.toThrow('third');
+    expect(await shared.read()).toBe('4');
+  });
+});
+
 describe('uidIn', () => {
+  it('finds one among a hundred thousand connections without taking the others apart', () => {
+    const [client, server] = [formsOf('127.0.0.1', 0x1f90), formsOf('127.0.0.1', 80)];
+    const [other = ''] = server;
+    const over = ` 1: 0100007F:0001 ${other} 06 00000000:00000000 03:00000DB3 00000000     0        0 0 3 0000000000000000\n`;
+    const one = ` 2: 0100007F:1F90 ${other} 01 00000000:00000000 00:00000000 00000000  1000        0 77 1 x\n`;
+    const table = over.repeat(100_000) + one;
+    const timeOf = (work: () => void): number => {
+      const startMs = performance.now();
+      work();
+      return performance.now() - startMs;
+    };
+    const allMs = timeOf(() => void table.split('\n').map((line) => line.trim().split(/\s+/)));
+    expect(timeOf(() => expect(uidIn(table, client, server)).toBe(1000))).toBeLessThan(allMs / 2);
+  });
+
   const [client, server] = [formsOf('127.0.0.1', 0x1f90), formsOf('127.0.0.1', 80)];
   const [own = ''] = client;
   const [other = ''] = server;

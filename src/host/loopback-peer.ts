@@ -13,11 +13,52 @@ export interface TcpEnds {
 /** Largest table of sockets that is read, in bytes: 100,000 connections. */
 const MAX_TABLE_BYTES: number = 16 << 20;
 
+/** How long reading it may take, in milliseconds. */
+const READ_TIMEOUT_MS = 10_000;
+
+/** More than the longest line of the table has, in characters: some 150, and 210 of IPv6. */
+const MAX_LINE_LENGTH = 512;
+
+/**
+ * A text that is read for all who want it at the same time. A connection that comes while it is read may not be in it: whoever asks
+ * then shares the next one.
+ */
+export class SharedRead {
+  readonly #read: () => Promise<string>;
+  #running: Promise<string> | undefined;
+  #next: Promise<string> | undefined;
+
+  constructor(read: () => Promise<string>) {
+    this.#read = read;
+  }
+
+  /** As it is from now on. Rejects as reading does. */
+  read(): Promise<string> {
+    if (this.#running === undefined) return this.#start();
+    this.#next ??= this.#running.then(
+      () => this.#start(),
+      () => this.#start(),
+    );
+    return this.#next;
+  }
+
+  #start(): Promise<string> {
+    this.#next = undefined;
+    const running = this.#read().finally(() => {
+      if (this.#running === running) this.#running = undefined;
+    });
+    this.#running = running;
+    return running;
+  }
+}
+
 /** TCP_ESTABLISHED of include/net/tcp_states.h. */
 const ESTABLISHED = '01';
 
 /** The client's socket may be in either table: one of IPv6 reaches addresses of IPv4, too. */
-const TABLES = ['/proc/net/tcp', '/proc/net/tcp6'];
+const TABLES: readonly SharedRead[] = ['/proc/net/tcp', '/proc/net/tcp6'].map(
+  (path) => new SharedRead(() => readTable(path, AbortSignal.timeout(READ_TIMEOUT_MS))),
+);
 
 /**
  * Whose the client's socket is, where the client is on this host and came over the loopback device; undefined for every other client, and
@@ -35,7 +76,9 @@ export async function loopbackUid(ends: TcpEnds, signal: AbortSignal): Promise<n
   const client = formsOf(ends.remoteAddress, ends.remotePort);
   const server = formsOf(ends.localAddress, ends.localPort);
   for (const table of TABLES) {
-    const uid = uidIn(await readTable(table, signal), client, server);
+    const text = await table.read();
+    signal.throwIfAborted();
+    const uid = uidIn(text, client, server);
     if (uid !== undefined) return uid;
   }
   return undefined;
@@ -60,10 +103,15 @@ async function readTable(path: string, signal: AbortSignal): Promise<string> {
 
 /** @param client, server - the forms that each end may have in the table */
 export function uidIn(table: string, client: ReadonlySet<string>, server: ReadonlySet<string>): number | undefined {
-  for (const line of table.split('\n')) {
-    const [, own = '', other = '', state, , , , uid = '', , inode = '0'] = line.trim().split(/\s+/);
-    if (state !== ESTABLISHED || !client.has(own) || !server.has(other)) continue;
-    return inode === '0' || !/^\d+$/.test(uid) ? undefined : Number(uid);
+  for (const own of client) {
+    for (const other of server) {
+      // The table may have a hundred thousand lines, most of them of connections that are over: only the one is taken apart.
+      const at = table.indexOf(` ${own} ${other} ${ESTABLISHED} `);
+      if (at < 0) continue;
+      const [line = ''] = table.slice(at, at + MAX_LINE_LENGTH).split('\n', 1);
+      const [, , , , , , uid = '', , inode = '0'] = line.trim().split(/\s+/);
+      return inode === '0' || !/^\d+$/.test(uid) ? undefined : Number(uid);
+    }
   }
   return undefined;
 }

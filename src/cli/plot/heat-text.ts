@@ -28,8 +28,9 @@ export function heatPanelText(panel: HeatPanel, size: PanelSize, paint: Paint): 
   const totals = rows.map((bucket) =>
     Math.round(panel.columns.reduce((sum, { counts }) => sum + (counts[bucket] ?? 0), 0)),
   );
-  const labelWidth = Math.max(...labels.map((label) => displayWidth(label)));
-  const totalWidth = Math.max(...totals.map((total) => String(total).length));
+  // There may be more buckets than a call takes arguments.
+  const labelWidth = labels.reduce((width, label) => Math.max(width, displayWidth(label)), 0);
+  const totalWidth = totals.reduce((width, total) => Math.max(width, String(total).length), 0);
   const columns = Math.max(MIN_PICTURE_COLUMNS, size.columns - labelWidth - Math.max(AXIS_COLUMNS, totalWidth + 3));
   const cells = heatCells(panel, span, columns);
   const most = cells.reduce((all, counts) => (counts ?? []).reduce((a, b) => Math.max(a, b), all), 0);

@@ -1,10 +1,14 @@
 import { type FloatSeries, queryRange, type Range } from '../../history/prometheus/range.ts';
+import { VirtstatError } from '../../model/errors.ts';
 import type { CallOptions } from '../../model/provider.ts';
 import { humanize, type Scale } from '../../model/scale.ts';
 import type { HeatColumn, HeatPanel, LinePanel, Panel } from './panel.ts';
 
 /** A metric by its name, with labels that choose among its series: what is no other PromQL. */
 const METRIC = /^([a-zA-Z_:][\w:]*)\s*(\{.*\})?$/s;
+
+/** Both ends of a range have a value, and a server may round them outwards. */
+const MORE_TIMES = 3;
 
 /** How many times the step growth is taken over, so that a missed scrape leaves no gap. */
 const WINDOW_STEPS = 4;
@@ -58,19 +62,30 @@ function linePanel(
   };
 }
 
-/** Prometheus's buckets count all that is below their bound: each less the one before. */
-function heatPanel(title: string, name: string, series: readonly FloatSeries[], { stepMs }: Range): HeatPanel {
+/**
+ * Prometheus's buckets count all that is below their bound: each less the one before.
+ * @throws JSON_INVALID where a server gives more times than it was asked for: each takes room for every bucket
+ */
+export function heatPanel(
+  title: string,
+  name: string,
+  series: readonly FloatSeries[],
+  { startMs, endMs, stepMs }: Range,
+): HeatPanel {
   const scale = scaleOf(name.replace(/_bucket$/, ''));
   const buckets = series
     .map((one) => ({ ...one, bound: Number((one.labels['le'] ?? '').replace('+Inf', 'Infinity')) }))
     .filter(({ bound }) => !Number.isNaN(bound))
     .sort((a, b) => a.bound - b.bound);
   const byTime = new Map<number, number[]>();
+  const maxTimes = Math.floor((endMs - startMs) / stepMs) + MORE_TIMES;
   for (const [index, { points }] of buckets.entries()) {
     for (const { atMs, value } of points) {
       const counts = byTime.get(atMs) ?? buckets.map(() => 0);
       counts[index] = value;
       byTime.set(atMs, counts);
+      if (byTime.size <= maxTimes) continue;
+      throw new VirtstatError('JSON_INVALID', `a server gave more than the ${maxTimes} times that it was asked for`);
     }
   }
   const columns: HeatColumn[] = [...byTime]

@@ -10,6 +10,7 @@ import type { Panel } from '../plot/panel.ts';
 import type { Objects } from '../plot/panels.ts';
 import { recordedPanels } from '../plot/recorded-panels.ts';
 import { openProgressLine } from '../progress-line.ts';
+import { problemsText } from '../render/problems-text.ts';
 import { type GlobalOptions, type Session, untilStopped, withSession } from '../session.ts';
 import { openTerminal, type Terminal } from '../terminal.ts';
 import { Troubles } from '../troubles.ts';
@@ -127,7 +128,7 @@ async function watch(
   async function* frames() {
     for await (const { panels, answers } of pictures(signal)) {
       status = statusOfAnswers(answers);
-      const problems = answers.flatMap(({ errors }) => errors.map(({ message }) => terminal.paint('red', message)));
+      const problems = problemsText(answers, terminal.paint);
       yield (size: { readonly columns: number; readonly rows: number }) => {
         const shown = problems.slice(0, Math.floor(size.rows / 4));
         return [...shown, ...screenLines(panels, { ...size, rows: size.rows - shown.length }, terminal.paint)];

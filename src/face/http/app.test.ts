@@ -7,7 +7,7 @@ import { UNSCALED } from '../../protocol/openmetrics/decimal.ts';
 import type { MetricFamily } from '../../protocol/openmetrics/family.ts';
 import { LabelSet } from '../../protocol/openmetrics/labels.ts';
 import type { Caller, Reader, WebSecurity } from '../face.ts';
-import { type AppParts, createApp, MAX_SCRAPES, type WebApp } from './app.ts';
+import { type AppParts, createApp, MAX_SCRAPES, MAX_SCRAPES_OF_CALLER, type WebApp } from './app.ts';
 import { DEFAULT_PATIENCE_MS, patienceMs } from './metrics-request.ts';
 import { Passwords } from './passwords.ts';
 
@@ -127,6 +127,22 @@ describe('a scrape', () => {
     expect(view.reads).toBe(2);
   });
 
+  it('is not shared with what was read by the rules of before', async () => {
+    let rules = 0;
+    const { app, view } = application({ context: { ...SILENT, rulesNumber: () => rules } });
+    await ask(app);
+    rules++;
+    await ask(app);
+    expect(view.reads).toBe(2);
+  });
+  it('is not shared by one who waits with one who hardly does', async () => {
+    const { app, view } = application();
+    await ask(app, { 'x-prometheus-scrape-timeout-seconds': '0.001' });
+    await ask(app, { 'x-prometheus-scrape-timeout-seconds': '10' });
+    expect(view.reads).toBe(2);
+    await ask(app, { 'x-prometheus-scrape-timeout-seconds': '5' });
+    expect(view.reads).toBe(2);
+  });
   it('knows its profiles', async () => {
     const { app } = application();
     expect((await ask(app, {}, peer(), '/metrics?profile=other')).status).toBe(400);
@@ -137,14 +153,36 @@ describe('a scrape', () => {
 
   it('is refused while too many are being read, and answered when they have been', async () => {
     const { app } = application();
-    const open = await Promise.all(Array.from({ length: MAX_SCRAPES }, () => ask(app)));
-    expect((await ask(app)).status).toBe(503);
+    const by = (uid: number) => ask(app, {}, peer({ uid: async () => uid }));
+    const open = await Promise.all(Array.from({ length: MAX_SCRAPES }, (_, nth) => by(nth)));
+    expect((await by(1000)).status).toBe(503);
     await open[0]?.text();
     await open[1]?.body?.cancel();
-    expect((await ask(app)).status).toBe(200);
-    expect((await ask(app)).status).toBe(200);
-    expect((await ask(app)).status).toBe(503);
+    expect((await by(1001)).status).toBe(200);
+    expect((await by(1002)).status).toBe(200);
+    expect((await by(1003)).status).toBe(503);
   });
+  it('of one user is refused while too many of theirs are being read, and others are answered', async () => {
+    const { app } = application();
+    const open = await Promise.all(Array.from({ length: MAX_SCRAPES_OF_CALLER }, () => ask(app)));
+    expect((await ask(app)).status).toBe(503);
+    expect((await ask(app, {}, peer({ uid: async () => 1001 }))).status).toBe(200);
+    await open[0]?.text();
+    expect((await ask(app)).status).toBe(200);
+  });
+});
+
+it('a scrape of which only the head is asked for takes nobody’s place, and asks no virtual machine', async () => {
+  const { app, view } = application();
+  for (let asked = 0; asked <= MAX_SCRAPES; asked++) {
+    const head = await app(
+      new Request('http://localhost/metrics', { method: 'HEAD', headers: { host: 'localhost' } }),
+      peer(),
+    );
+    expect([head.status, head.headers.get('content-type')]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8']);
+  }
+  expect(view.reads).toBe(0);
+  expect((await ask(app)).status).toBe(200);
 });
 
 describe('who calls', () => {
@@ -175,6 +213,16 @@ describe('who calls', () => {
     expect((await ask(app, basic('prom:right:one'))).status).toBe(401);
   });
 
+  it('costs no check of a password where there are no users', async () => {
+    const checked: string[] = [];
+    const counting = { isRight: async (user: string) => checked.push(user) < 0 } as unknown as Passwords;
+    const { app } = application({ passwords: counting });
+    expect((await ask(app, basic('prom:right:one'))).status).toBe(401);
+    expect(checked).toEqual([]);
+    const { app: guarded } = application({ passwords: counting, security: () => GUARDED });
+    expect((await ask(guarded, basic('prom:x'))).status).toBe(401);
+    expect(checked).toEqual(['prom']);
+  });
   it('has to show something where there are users', async () => {
     const { app, callers } = application({ security: () => GUARDED });
     const refused = await ask(app);

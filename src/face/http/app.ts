@@ -17,12 +17,15 @@ import { textStream } from './text-stream.ts';
 /** Scrapes that are answered at the same time. */
 export const MAX_SCRAPES = 16;
 
+/** Those of them that callers who may read the same may have: who reads slowly, on purpose or not, leaves places for others. */
+export const MAX_SCRAPES_OF_CALLER = 8;
+
 /** The longest that finding out who calls takes, in milliseconds. */
 const CALLER_TIMEOUT_MS = 10_000;
 
 /** What the application is made of. */
 export interface AppParts {
-  readonly context: Pick<FaceContext, 'isToken' | 'isNamed' | 'ownFamilies' | 'readerFor' | 'log'>;
+  readonly context: Pick<FaceContext, 'isToken' | 'isNamed' | 'rulesNumber' | 'ownFamilies' | 'readerFor' | 'log'>;
   /** What holds now. */
   readonly security: () => WebSecurity;
   readonly passwords: Passwords;
@@ -84,6 +87,10 @@ export function createApp(parts: AppParts): WebApp {
     if (view === undefined) {
       return c.text(`There is no profile of this name; there are ${[...views.keys()].join(', ')}.\n`, 400);
     }
+    // Nobody would read a body, and nobody is asked for what is in it.
+    if (c.req.method === 'HEAD') {
+      return c.body(null, 200, { 'content-type': CONTENT_TYPES[negotiate(c.req.header('accept'))] });
+    }
     return metrics.answer(caller, profile, view, {
       format: negotiate(c.req.header('accept')),
       patienceMs: patienceMs(c.req.header('x-prometheus-scrape-timeout-seconds')),
@@ -117,6 +124,7 @@ class MetricsAnswers {
   readonly #parts: AppParts;
   readonly #shared: SharedReadings;
   #underWay = 0;
+  readonly #underWayOf = new Map<string, number>();
 
   constructor(parts: AppParts) {
     this.#parts = parts;
@@ -124,13 +132,15 @@ class MetricsAnswers {
   }
 
   async answer(caller: Caller, profile: string, view: MetricsView, wish: Wish): Promise<Response> {
-    if (this.#underWay >= MAX_SCRAPES) {
+    const who = JSON.stringify(keyOf(caller));
+    const own = this.#underWayOf.get(who) ?? 0;
+    if (this.#underWay >= MAX_SCRAPES || own >= MAX_SCRAPES_OF_CALLER) {
       return new Response('Too many scrapes are under way.\n', { status: 503, headers: { 'retry-after': '5' } });
     }
-    this.#underWay++;
+    this.#take(who, 1);
     let isOver = false;
     const over = (): void => {
-      if (!isOver) this.#underWay--;
+      if (!isOver) this.#take(who, -1);
       isOver = true;
     };
     try {
@@ -144,9 +154,19 @@ class MetricsAnswers {
     }
   }
 
+  /** Takes a place, or gives it back (-1). */
+  #take(who: string, places: 1 | -1): void {
+    this.#underWay += places;
+    const own = (this.#underWayOf.get(who) ?? 0) + places;
+    if (own > 0) this.#underWayOf.set(who, own);
+    else this.#underWayOf.delete(who);
+  }
+
   async #pieces(caller: Caller, profile: string, view: MetricsView, { format, patienceMs }: Wish) {
     const { context, version, maxSeries, maxAgeMs } = this.#parts;
-    const { reading, durationNs } = await this.#shared.get(JSON.stringify([keyOf(caller), profile]), () =>
+    // What was read by the rules of before is for nobody any more.
+    const key = JSON.stringify([context.rulesNumber?.(), keyOf(caller), profile]);
+    const { reading, durationNs } = await this.#shared.get(key, patienceMs, () =>
       view.read(context.readerFor(caller), { maxAgeMs, patienceMs, signal: AbortSignal.timeout(patienceMs) }),
     );
     const { families, domains, dropped } = reading;

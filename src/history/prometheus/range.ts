@@ -71,7 +71,7 @@ function authorization({ username, password }: URL): Record<string, string> | un
 export function decodeRange(status: number, text: string, what: string): readonly FloatSeries[] {
   const answer = parse(text);
   if (answer?.['status'] === 'error') {
-    const reason = String(answer['error']).replaceAll(/\s+/g, ' ').slice(0, MAX_REASON_LENGTH);
+    const reason = textOf(answer['error']).replaceAll(/\s+/g, ' ').slice(0, MAX_REASON_LENGTH);
     // What a client did wrong: 400, and 422 for a query that cannot be computed.
     if (status === 400 || status === 422) throw new VirtstatError('USAGE', `${what} refuses the query: ${reason}`);
     throw new VirtstatError('HTTP_FAILED', `${what} answered with status ${status}: ${reason}`);
@@ -99,7 +99,7 @@ function decodeSeries(series: unknown, what: string): FloatSeries {
   if (typeof metric !== 'object' || metric === null || !Array.isArray(values)) {
     throw new VirtstatError('JSON_INVALID', `${what} gave a series without labels or values`);
   }
-  const labels = Object.fromEntries(Object.entries(metric).map(([name, value]) => [name, String(value)]));
+  const labels = Object.fromEntries(Object.entries(metric).map(([name, value]) => [name, textOf(value)]));
   const points = values.flatMap((pair) => {
     const [seconds, text] = Array.isArray(pair) ? pair : [];
     const value = typeof text === 'string' ? Number(text) : Number.NaN;
@@ -107,4 +107,9 @@ function decodeSeries(series: unknown, what: string): FloatSeries {
     return isTime && Number.isFinite(value) ? [{ atMs: seconds * 1000, value }] : [];
   });
   return { labels, points };
+}
+
+/** What should be a text, whatever it is: not every object can be made one. */
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
 }

@@ -1,7 +1,9 @@
 import { Recording } from '../../history/recording.ts';
 import type { SegmentInfo } from '../../history/segment-info.ts';
 import { joinedAll, type Span } from '../../history/span.ts';
+import { whileWanted } from '../../host/deadline.ts';
 import type { Availability, Domain } from '../../model/domain.ts';
+import { VirtstatError } from '../../model/errors.ts';
 import { isPathSelected } from '../../model/filter.ts';
 import type { CallOptions, FoundDomain, Provider, Source, StatsRequest } from '../../model/provider.ts';
 import type { Reading } from '../../model/sample.ts';
@@ -23,6 +25,8 @@ export class ReplaySource implements Source {
   readonly #address: ReplayAddress;
   readonly #elapsedNs: () => bigint;
   #opened: Promise<Recording> | undefined;
+  /** Ends opening. */
+  #closing = new AbortController();
   #readers = new Map<string, WindowReader>();
   /** When the first values were asked for, on the clock of {@link ReplaySource.#elapsedNs}. */
   #sinceNs: bigint | undefined;
@@ -49,15 +53,21 @@ export class ReplaySource implements Source {
   }
 
   async close(): Promise<void> {
+    this.#closing.abort(new VirtstatError('CLOSED', `${this.uri} was closed`));
+    this.#closing = new AbortController();
     const opened = this.#opened;
     this.#opened = undefined;
     await (await opened?.catch(() => undefined))?.close();
   }
 
+  /** Opening ten thousand files takes longer than a search may: it goes on, and the next search finds it further, or done. */
   #open(signal: AbortSignal): Promise<Recording> {
-    this.#opened ??= Recording.open(this.#address.path, { signal });
-    this.#opened.catch(() => (this.#opened = undefined));
-    return this.#opened;
+    if (this.#opened === undefined) {
+      const opened = Recording.open(this.#address.path, { signal: this.#closing.signal });
+      this.#opened = opened;
+      opened.catch(() => this.#opened === opened && (this.#opened = undefined));
+    }
+    return whileWanted(this.#opened, signal, `the recording ${this.#address.path}`);
   }
 
   /** The moment that is played: nanoseconds since 1970. */
