@@ -114,9 +114,18 @@ describe('a recording', () => {
     await writer.close();
     expect(writer.progress).toMatchObject({ sweepCount: second, sampleCount: 4 * second, lostCount: 0 });
     await using recording = await Recording.open(directory);
-    expect(recording.segments.length).toBeGreaterThan(3);
     const [exits] = await recording.read({ names: ['exits'] });
     expect(exits?.values).toEqual(Array.from({ length: second }, (_, index) => U64_MAX - BigInt(index)));
+  });
+
+  it('is not begun in a directory that is not there', async () => {
+    for (const name of ['r.parquet', 'd']) {
+      await expect(recorder(join(folder, 'mistyped', name))).rejects.toMatchObject({
+        code: 'RECORDING_FAILED',
+        message: expect.stringContaining('is not there; make it'),
+      });
+    }
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   it('has all minutes but the open one when nobody closes it', async () => {

@@ -268,9 +268,14 @@ export class SegmentStore implements Disposable {
 
 function writingError(error: unknown, path: string): VirtstatError {
   if (VirtstatError.is(error)) return error;
-  const reason = systemErrorCode(error) ?? reasonOf(error);
-  const hint = 'see that there is room and the right to write; what was written before stays';
-  return new VirtstatError('RECORDING_FAILED', `writing ${path} failed: ${reason}; ${hint}`, { cause: error });
+  const code = systemErrorCode(error);
+  const hint =
+    code === 'ENOENT'
+      ? 'the directory that it is to lie in is not there; make it, or see whether it is the one that was meant'
+      : 'see that there is room and the right to write; what was written before stays';
+  return new VirtstatError('RECORDING_FAILED', `writing ${path} failed: ${code ?? reasonOf(error)}; ${hint}`, {
+    cause: error,
+  });
 }
 
 /** A time in the name of a file: `20261125T221500Z`. */

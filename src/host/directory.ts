@@ -33,9 +33,9 @@ export function isDirectory(path: string): boolean {
   return missingAs(undefined, () => statSync(path))?.isDirectory() === true;
 }
 
-/** Makes a directory and its parents, where they are missing. Throws the system's error. */
+/** Makes a directory, where it is missing, in one that is there. Throws the system's error. */
 export function makeDirectory(path: string): void {
-  mkdirSync(path, { recursive: true });
+  if (!isDirectory(path)) mkdirSync(path);
 }
 
 /** Removes a directory where it is there and empty; leaves it otherwise. */

@@ -37,11 +37,12 @@ function readableLines(items: readonly Availability[], paint: Paint): string[] {
   );
 }
 
-/** A line for each reason: what keeps several away is told once. */
+/** A line for each reason: what keeps several away is told once. What is read all the same lacks a part. */
 function reasonLines(items: readonly Availability[], paint: Paint): string[] {
   const missing = items.filter(({ available }) => !available);
+  const readable = new Set(items.filter(({ available }) => available).map(offerText));
   return grouped(missing, ({ reason }) => reason ?? 'no reason is known').map(([reason, offers]) =>
-    paint('yellow', printable(`${INDENT}no ${offers}: ${reason}`)),
+    paint('yellow', printable(`${INDENT}${readable.has(offers) ? 'not all of' : 'no'} ${offers}: ${reason}`)),
   );
 }
 
