@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +9,8 @@ import { Engine, type EngineName, freePort, whyNoEngine } from './lab/engine.ts'
 import { FreshCaptures } from './lab/fresh-captures.ts';
 
 const LIMIT_MS = 15_000;
+
+const TOKEN = 'only-lab.t1';
 
 let folder: string;
 let file: string;
@@ -54,9 +57,13 @@ async function last<T>(ask: () => Promise<T>, isRight: (answer: T) => boolean): 
   }
 }
 
+async function page(headers: Readonly<Record<string, string>> = {}): Promise<string> {
+  return (await fetch(`http://127.0.0.1:${webPort}/metrics`, { headers })).text();
+}
+
 /** The pushes of the metrics page of which something has arrived. */
 async function pushesOnPage(): Promise<readonly string[]> {
-  const text = await (await fetch(`http://127.0.0.1:${webPort}/metrics`)).text();
+  const text = await page();
   const found = text.matchAll(/^virtstat_export_sent_total\{push="([^"]*)",protocol="([^"]*)"\} [1-9]/gm);
   return [...found].map(([, push, protocol]) => `${protocol} ${push}`).toSorted();
 }
@@ -67,7 +74,8 @@ describe('virtstatd that pushes', () => {
     if (reason !== undefined) context.skip(reason);
     await using prometheus = await start('prometheus');
     await using victoria = await start('victoria-metrics');
-    write(remoteWrite('prom', prometheus, 'profile = "full"'));
+    const rule = `[[access]]\ntokens = ["sha256:${createHash('sha256').update(TOKEN).digest('hex')}"]\ndomains = ["lab.t1"]\n`;
+    write(`${remoteWrite('prom', prometheus, 'profile = "full"')}${rule}`);
     await using daemon = await DaemonProcess.ready('--config', file);
     const exits = 'kvm_vcpu_exits_total';
     expect(
@@ -80,6 +88,10 @@ describe('virtstatd that pushes', () => {
     expect(found).toMatchObject({ job: 'virtstat', instance: expect.stringMatching(/./) });
     expect(await prometheus.query('virtstat_export_failing{push="prom"}')).toEqual([0]);
     expect(await last(pushesOnPage, ({ length }) => length === 1)).toEqual(['remote-write prom']);
+    // Who may not read every domain does not learn from it how many there are.
+    const restricted = await page({ authorization: `Bearer ${TOKEN}` });
+    expect(restricted).toContain('domain="lab.t1"');
+    expect(restricted).not.toMatch(/virtstat_export|lab\.t2/);
 
     write(remoteWrite('victoria', victoria, 'domains = ["*.t2"]\nlabels = { site = "lab" }'));
     daemon.child.kill('SIGHUP');

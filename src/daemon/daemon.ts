@@ -273,7 +273,8 @@ export class Daemon {
       isToken: (sha256) => this.#access.isToken(sha256),
       isNamed: (caller) => this.#access.isNamed(caller),
       rulesNumber: () => this.#rulesNumber,
-      ownFamilies: () => pushFamilies(this.pushes),
+      // What is pushed is of all domains: how much it is says how many there are.
+      ownFamilies: (caller) => (this.#access.seesEverything(caller) ? pushFamilies(this.pushes) : []),
       readerFor: (caller) =>
         new RuledReader(
           { registry: this.#registry, states: this.states, refusals: this.#refusals, access: () => this.#access },

@@ -43,7 +43,7 @@ export interface FaceContext {
   /** Which rules hold: another number after each change of them; absent: they never change. */
   rulesNumber?(): number;
   /** What the daemon's other rooms have to say of themselves, as metrics; absent: nothing. */
-  ownFamilies?(): readonly MetricFamily[];
+  ownFamilies?(caller: Caller): readonly MetricFamily[];
   /** What this caller may read. The rules may change while a connection is open: they are asked at every call. */
   readerFor(caller: Caller): Reader;
 }

@@ -176,7 +176,7 @@ class MetricsAnswers {
     return writeExposition(
       (function* () {
         yield* daemonFamilies(version);
-        yield* context.ownFamilies?.() ?? [];
+        yield* context.ownFamilies?.(caller) ?? [];
         yield* counted;
         yield* scrapeFamilies(facts, () => series);
       })(),
