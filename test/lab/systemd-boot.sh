@@ -18,7 +18,10 @@ mount --rbind /dev dev
 # The checkout may lie where only its user may look, or in another file system than the root.
 mkdir opt/checkout
 mount --bind "$checkout" opt/checkout
-ln -sf "$node" usr/local/bin/node
+# So may Node.js: below a folder that is another one in there, a link would lead nowhere.
+rm -f usr/local/bin/node
+touch usr/local/bin/node
+mount --bind "$node" usr/local/bin/node
 
 # As docs/virtstatd.md has it: the command, the units, the user.
 ln -sf /opt/checkout/bin/virtstatd.cjs usr/bin/virtstatd
