@@ -345,7 +345,7 @@ describe('a tap', () => {
       { 'qom-path': '/machine/peripheral/net0', stats: [{ name: 'rx_packets', value: 10 }] },
     ]);
     const listed = await asNobody('list');
-    expect(listed.stdout).toContain('no interface: net1 has a device without a name, and the descriptors');
+    expect(listed.stdout).toContain('not all of interface: net1 has a device without a name, and the descriptors');
   });
 
   it('reads well on the command line', async (context) => {
@@ -369,7 +369,7 @@ describe('a tap', () => {
     const [, ...lines] = stdout.slice(stdout.indexOf(`${vm.name} `)).split('\n');
     expect(lines.find((line) => line.endsWith('(proc)'))).toMatch(/\binterface\b/);
     expect(stdout).toMatch(
-      /no interface: \/machine\/unattached\/device\[\d+\] is user-mode networking: it has no device on this host/,
+      /not all of interface: \/machine\/unattached\/device\[\d+\] is user-mode networking: it has no device on this host/,
     );
   });
 });
