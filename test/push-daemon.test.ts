@@ -93,7 +93,7 @@ describe('virtstatd that pushes', () => {
     expect(restricted).toContain('domain="lab.t1"');
     expect(restricted).not.toMatch(/virtstat_export|lab\.t2/);
 
-    write(remoteWrite('victoria', victoria, 'domains = ["*.t2"]\nlabels = { site = "lab" }'));
+    write(`${remoteWrite('victoria', victoria, 'domains = ["*.t2"]\nlabels = { site = "lab" }')}${rule}`);
     daemon.child.kill('SIGHUP');
     expect(await daemon.said('reloaded the configuration')).toMatchObject({ changed: ['otlp, remote-write'] });
     const domains = 'count by (domain, site) ({__name__=~"kvm_.*"})';
