@@ -13,8 +13,10 @@ const RESULT = 'RESULT ';
 export async function runAlone(module: URL): Promise<readonly (BenchResult | BenchSkip)[]> {
   const self = fileURLToPath(import.meta.url);
   const namespace = ['--pdeathsig', 'KILL', '--', 'unshare', '--pid', '--fork', '--kill-child', '--mount-proc', '--'];
+  // The first process of a namespace inherits orphans, and libvirt waits for its own until somebody has taken note of their end.
+  const reaper = ['sh', '-c', '"$@"; exit $?', 'sh'];
   const node = [process.execPath, ...process.execArgv, self, module.href];
-  const child = spawn('setpriv', [...namespace, ...node], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn('setpriv', [...namespace, ...reaper, ...node], { stdio: ['ignore', 'pipe', 'inherit'] });
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (more: string) => (text += more));
   const [status] = await once(child, 'close');
