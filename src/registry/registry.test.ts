@@ -413,61 +413,6 @@ describe('a watch', () => {
   });
 });
 
-describe('resolve', () => {
-  const shelf = () => registry([new Shelf(['a', new Counter('kvm')], ['b', new Counter('kvm')])]);
-
-  it('turns names without a provider into entries for every provider of the target', async () => {
-    expect(await shelf().resolve({ target: 'vm', names: ['exits'] })).toEqual({
-      target: 'vm',
-      providers: [{ provider: 'kvm', names: ['exits'] }],
-    });
-    expect(await shelf().resolve({ target: 'vm' })).toEqual({ target: 'vm' });
-  });
-
-  it.each([
-    [{ target: 'vcpus' }, 'UNKNOWN_TARGET', 'no target is named "vcpus"; did you mean vcpu'],
-    [
-      { target: 'vm', provider: 'kmv' },
-      'UNKNOWN_PROVIDER',
-      'no provider of target vm is named "kmv"; did you mean kvm?',
-    ],
-    [{ target: 'vm', names: ['exit'] }, 'UNKNOWN_STAT', 'no stat of target vm is named "exit"; did you mean exits?'],
-    [{ target: 'exits' }, 'UNKNOWN_TARGET', 'no target is named "exits"; it is a stat of target vm and provider kvm'],
-    [{ target: 'vm', names: ['kvm'] }, 'UNKNOWN_STAT', 'no stat of target vm is named "kvm"; it is a provider'],
-    [
-      { target: 'vm', names: ['vm'], provider: 'kvm' },
-      'UNKNOWN_STAT',
-      'no stat of target vm and provider kvm is named "vm"; it is a target',
-    ],
-  ])('refuses %j with the nearest names, or what it is elsewhere', async (request, code, message) => {
-    const error = await shelf()
-      .resolve(request)
-      .then(
-        () => undefined,
-        (reason: unknown) => reason,
-      );
-    expect(error).toMatchObject({ code });
-    expect(String(error)).toContain(message);
-  });
-
-  it('says of an unknown name that some schemas could not be had', async () => {
-    const hung = Object.assign(new Counter('kvm'), {
-      schemas: () => Promise.reject(new VirtstatError('TIMEOUT', 'the monitor of a gave no answer')),
-    });
-    const half = registry([new Shelf(['a', new Counter('process'), hung])]);
-    await expect(half.resolve({ target: 'vm', names: ['pages'] })).rejects.toMatchObject({
-      code: 'UNKNOWN_STAT',
-      message: expect.stringContaining('; not everything could be looked at: the monitor of a gave no answer'),
-    });
-  });
-
-  it('says that nothing can be measured where no provider has a schema', async () => {
-    await expect(registry([new Shelf(['a'])]).resolve({ target: 'vm' })).rejects.toMatchObject({
-      code: 'NOTHING_MATCHED',
-    });
-  });
-});
-
 describe('closing', () => {
   it('closes the sources and ends what is under way', async () => {
     const counter = new Counter();
