@@ -1,9 +1,9 @@
-import type { CallOptions, MonitorRelay } from '../../model/provider.ts';
+import type { MonitorRelay } from '../../model/provider.ts';
 import type { JsonValue } from '../../protocol/json/json.ts';
 import { nameDisks, typeIn } from '../../protocol/libvirt/disk-names.ts';
 import { type BackingImage, type BlockBackend, decodeBlockBackends } from '../../protocol/qmp/block-devices.ts';
 import { type BackingNode, decodeBackingNodes } from '../../protocol/qmp/block-stats.ts';
-import { atMost } from './at-most.ts';
+import { type DevicesOptions, NEVER, Occasional } from './occasional.ts';
 
 /** A disk of a domain, in the words of libvirt's definitions. */
 export interface Disk {
@@ -33,40 +33,21 @@ export interface BackingDisk extends Pick<Disk, 'source' | 'format' | 'backingIn
 
 type BackingNodes = ReadonlyMap<string, readonly BackingNode[]>;
 
-/** How long what is in the drives stays good, in milliseconds: somebody has to change it by hand. */
-const MAX_AGE_MS = 10_000;
-
-/** What many share ends with none of them; the monitor's own limit bounds it. */
-const NEVER: CallOptions = { signal: new AbortController().signal };
-
-/** How long to wait for what a monitor tells of devices. */
-export interface DevicesOptions extends CallOptions {
-  /** In milliseconds; may be infinite: the monitor's own limit bounds it. */
-  readonly patienceMs: number;
-}
-
 /** The disks of one domain as its monitor describes them. What it told last stays good while it cannot be asked. */
 export class DomainDisks {
   readonly #monitor: MonitorRelay;
   /** By path: what a device is does not change. */
   readonly #types = new Map<string, string>();
   #last: ReadonlyMap<string, Disk> = new Map();
-  #asking: Promise<void> | undefined;
-  #askedMs = -Infinity;
+  readonly #occasional = new Occasional();
 
   constructor(monitor: MonitorRelay) {
     this.#monitor = monitor;
   }
 
   /** By path; waits no longer than `patienceMs`, and not when the signal fires. Never rejects. */
-  async get({ patienceMs, signal }: DevicesOptions): Promise<ReadonlyMap<string, Disk>> {
-    if (performance.now() - this.#askedMs >= MAX_AGE_MS) {
-      this.#askedMs = performance.now();
-      this.#asking = this.#ask().finally(() => {
-        this.#asking = undefined;
-      });
-    }
-    if (this.#asking !== undefined) await atMost(patienceMs, signal, this.#asking);
+  async get(options: DevicesOptions): Promise<ReadonlyMap<string, Disk>> {
+    await this.#occasional.refresh(() => this.#ask(), options);
     return this.#last;
   }
 

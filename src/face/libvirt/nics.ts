@@ -1,6 +1,5 @@
-import type { CallOptions, MonitorRelay } from '../../model/provider.ts';
-import { atMost } from './at-most.ts';
-import type { DevicesOptions } from './disks.ts';
+import type { MonitorRelay } from '../../model/provider.ts';
+import { type DevicesOptions, NEVER, Occasional } from './occasional.ts';
 
 /** A NIC of a domain, in the words of libvirt's definitions. */
 export interface Nic {
@@ -10,14 +9,8 @@ export interface Nic {
   readonly model?: string;
 }
 
-/** How long what is known of NICs stays good, in milliseconds: somebody has to plug another one in by hand. */
-const MAX_AGE_MS = 10_000;
-
 /** Most NICs of one domain that are asked about. */
 const MAX_NICS = 256;
-
-/** What many share ends with none of them; the monitor's own limit bounds it. */
-const NEVER: CallOptions = { signal: new AbortController().signal };
 
 const ADDRESS = /^[\da-f]{2}(:[\da-f]{2}){5}$/i;
 
@@ -26,22 +19,16 @@ export class DomainNics {
   readonly #monitor: MonitorRelay;
   /** By path. */
   readonly #known = new Map<string, Nic>();
-  #asking: Promise<void> | undefined;
-  #askedMs = -Infinity;
+  readonly #occasional = new Occasional();
 
   constructor(monitor: MonitorRelay) {
     this.#monitor = monitor;
   }
 
   /** By path; waits no longer than `patienceMs`, and not when the signal fires. Never rejects. */
-  async get(paths: readonly string[], { patienceMs, signal }: DevicesOptions): Promise<ReadonlyMap<string, Nic>> {
-    if (performance.now() - this.#askedMs >= MAX_AGE_MS) {
-      this.#askedMs = performance.now();
-      this.#asking = this.#ask(paths.filter((path) => path.startsWith('/machine/')).slice(0, MAX_NICS)).finally(() => {
-        this.#asking = undefined;
-      });
-    }
-    if (this.#asking !== undefined) await atMost(patienceMs, signal, this.#asking);
+  async get(paths: readonly string[], options: DevicesOptions): Promise<ReadonlyMap<string, Nic>> {
+    const ask = () => this.#ask(paths.filter((path) => path.startsWith('/machine/')).slice(0, MAX_NICS));
+    await this.#occasional.refresh(ask, options);
     return this.#known;
   }
 
