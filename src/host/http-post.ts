@@ -3,6 +3,7 @@ import { Agent as TlsAgent, request as tlsRequest } from 'node:https';
 import { createSecureContext } from 'node:tls';
 import { systemErrorCode, VirtstatError } from '../model/errors.ts';
 import { withDeadline } from './deadline.ts';
+import { UNTRUSTED_CODES } from './untrusted-codes.ts';
 
 /** The most of an answer that is read, in bytes; what comes behind that is not waited for. */
 export const MAX_ANSWER_BYTES: number = 64 << 10;
@@ -12,15 +13,6 @@ export const MAX_INTERIM_ANSWERS = 16;
 
 /** How long a connection that nothing is sent on is kept, in milliseconds. */
 const KEEP_ALIVE_MS = 30_000;
-
-/** What the TLS library says of a certificate whose authority it does not know. */
-const UNTRUSTED: ReadonlySet<string> = new Set([
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_GET_ISSUER_CERT',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-]);
 
 /** What is shown to a server, and what it is to show: PEM texts. */
 export interface ClientTls {
@@ -107,7 +99,7 @@ export class HttpPoster implements Disposable {
     if (code === 'ECONNRESET' || code === 'EPIPE' || code.startsWith('HPE_')) {
       return VirtstatError.from(error, 'CONNECTION_LOST', `${host} closed the connection without an answer`);
     }
-    if (UNTRUSTED.has(code)) {
+    if (UNTRUSTED_CODES.has(code)) {
       const why = 'no authority that is trusted here signed its certificate';
       return VirtstatError.from(error, 'TLS_FAILED', `TLS with ${host} failed: ${why}`);
     }

@@ -1,6 +1,7 @@
 import { createConnection, type Socket } from 'node:net';
 import { type ErrorCode, systemErrorCode, VirtstatError } from '../model/errors.ts';
 import { withDeadline } from './deadline.ts';
+import { UNTRUSTED_CODES } from './untrusted-codes.ts';
 
 /** Where a peer listens. */
 export type StreamAddress =
@@ -133,20 +134,15 @@ const CODES: Readonly<Record<string, readonly [code: ErrorCode, hint: string]>> 
   ECONNREFUSED: ['CONNECT_REFUSED', 'nobody listens there'],
 };
 
-/** What a handshake that fails says to a person, by Node's codes; what OpenSSL says of the second is a line of its source. */
-const UNTRUSTED = new Set([
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-]);
+/** Node's code for an answer that is no TLS; what OpenSSL says of it is a line of its source. */
 const NO_TLS = 'ERR_SSL_WRONG_VERSION_NUMBER';
 
+/** What a handshake that fails says to a person. */
 function handshakeReason(error: Error): string {
   const code = systemErrorCode(error) ?? '';
   if (code === NO_TLS) return 'what answers there speaks no TLS';
   const reason = firstLine(error);
-  return UNTRUSTED.has(code) ? `${reason}; name the authority whose certificates are to be trusted` : reason;
+  return UNTRUSTED_CODES.has(code) ? `${reason}; name the authority whose certificates are to be trusted` : reason;
 }
 
 function connectError(error: Error, address: StreamAddress, isConnected: boolean): VirtstatError {
