@@ -1,23 +1,13 @@
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Recording } from '../src/history/recording.ts';
 import { virtstat, virtstatJson } from './lab/cli.ts';
 import { DaemonProcess } from './lab/daemon.ts';
+import { FreshCaptures } from './lab/fresh-captures.ts';
 
-const CAPTURES = fileURLToPath(new URL('../captures/kvm', import.meta.url));
 const VCPUS = 2;
 const TOUCH_MS = 100;
 const WHILE_MS = 1500;
@@ -25,32 +15,16 @@ const WHILE_MS = 1500;
 const MINUTE_LIMIT_MS = 100_000;
 
 let folder: string;
-let touching: NodeJS.Timeout;
+let captures: FreshCaptures;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'vs-rec-'));
-  mkdirSync(join(folder, 'vms'));
-  add('lab.t0');
-  // Values are as old as their files, and only new ones are recorded.
-  touching = setInterval(() => {
-    const now = Date.now() / 1000;
-    for (const name of readdirSync(join(folder, 'vms'))) utimesSync(join(folder, 'vms', name), now, now);
-  }, TOUCH_MS);
+  captures = new FreshCaptures(join(folder, 'vms'), { domains: ['lab.t0'], everyMs: TOUCH_MS });
 });
 afterEach(() => {
-  clearInterval(touching);
+  captures[Symbol.dispose]();
   rmSync(folder, { recursive: true, force: true });
 });
-
-/** Has another of the captured VMs come. */
-function add(name: string): void {
-  const [prefix, moment] = name.split('.');
-  const files = readdirSync(CAPTURES).filter(
-    (file) => file.startsWith(`${prefix}-`) && file.endsWith(`.${moment}.bin`),
-  );
-  expect(files).toHaveLength(1 + VCPUS);
-  for (const file of files) copyFileSync(join(CAPTURES, file), join(folder, 'vms', file));
-}
 
 const pathOf = (name: string): string => join(folder, name);
 
@@ -59,7 +33,7 @@ function rule(stats: readonly string[], directory: string, more = ''): string {
 }
 
 function write(rules: string): void {
-  const common = [`connect = ["kvm+file:${folder}/vms"]`, `runtime-dir = "${folder}/run"`, 'faces = ["varlink"]'];
+  const common = [`connect = ["${captures.uri}"]`, `runtime-dir = "${folder}/run"`, 'faces = ["varlink"]'];
   writeFileSync(pathOf('virtstat.toml'), `${common.join('\n')}\ndiscovery-interval = "200ms"\n${rules}`);
 }
 
@@ -157,7 +131,7 @@ describe('a daemon that records', () => {
       ]),
     );
     expect((await daemon.said('not recorded until a domain has it'))['reason']).toMatch(/"(vcpu|exits)"/);
-    add('lab.t1');
+    captures.add('lab.t1');
     await sleep(3 * WHILE_MS + 2500);
     expect(await daemon.end('SIGTERM')).toBe(0);
     expect((await recorded('good'))['lab.t1 exits']).toBeGreaterThan(3);

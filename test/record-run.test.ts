@@ -1,11 +1,12 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { virtstat, virtstatJson } from './lab/cli.ts';
+import { FreshCaptures } from './lab/fresh-captures.ts';
 import { TmuxTerminal, whyNoTmux } from './lab/tmux.ts';
 
 const BIN = fileURLToPath(new URL('../bin/virtstat.cjs', import.meta.url));
@@ -16,24 +17,16 @@ const POLL = { timeout: 15_000, interval: 50 };
 const SWEEPS = /^0:0[1-9] {2}\d+ sweeps, \d+ samples, \d+ values {2}\S+ KiB in \S+\n$/;
 
 let folder: string;
-let touching: NodeJS.Timeout;
+let captures: FreshCaptures;
 let source: readonly [string, string];
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'vs-run-'));
-  const vms = join(folder, 'vms');
-  mkdirSync(vms);
-  const names = readdirSync(CAPTURES).filter((name) => name.endsWith('.t2.bin'));
-  for (const name of names) copyFileSync(join(CAPTURES, name), join(vms, name));
-  // Values are as old as their files, and only new ones are recorded.
-  touching = setInterval(() => {
-    const now = Date.now() / 1000;
-    for (const name of names) utimesSync(join(vms, name), now, now);
-  }, TOUCH_MS);
-  source = ['-c', `kvm+file:${vms}`];
+  captures = new FreshCaptures(join(folder, 'vms'), { domains: ['lab.t2'], everyMs: TOUCH_MS });
+  source = ['-c', captures.uri];
 });
 afterAll(() => {
-  clearInterval(touching);
+  captures[Symbol.dispose]();
   rmSync(folder, { recursive: true, force: true });
 });
 
