@@ -6,7 +6,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   hasOwnNetwork,
   isStillRunning,
-  listProcesses,
   listThreads,
   MAX_COMMAND_LINE_BYTES,
   MAX_TEXT_FILE_BYTES,
@@ -40,27 +39,6 @@ beforeAll(() => {
   addProcess(13, `kvm\0${'x'.repeat(MAX_COMMAND_LINE_BYTES)}\0`, 'kvm', '/var/chroot');
 });
 afterAll(() => rmSync(proc, { recursive: true }));
-
-it('finds processes by program name', () => {
-  const found = listProcesses((program) => /^(qemu|kvm)/.test(program), proc);
-  expect(found.map(({ pid }) => pid)).toEqual([10, 13]);
-  expect(found[0]).toEqual({
-    pid: 10,
-    startTicks: 987654n,
-    argv: ['/usr/bin/qemu-system-x86_64', '-name', 'a b', '-m'],
-  });
-});
-
-it('takes those that somebody holds as they are', () => {
-  const held = { pid: 10, startTicks: 1n, argv: ['held'] };
-  const found = listProcesses(
-    (program) => program === 'kvm',
-    proc,
-    (pid) => (pid === 10 ? held : undefined),
-  );
-  expect(found[0]).toBe(held);
-  expect(found.map(({ pid }) => pid)).toEqual([10, 13]);
-});
 
 it('looks at no more threads than the bound', () => {
   const task = join(proc, '200', 'task');

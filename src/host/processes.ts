@@ -21,23 +21,6 @@ export const MAX_TEXT_FILE_BYTES: number = 1 << 20;
 /** Where the kernel shows processes; tests give a folder of their own. */
 export const PROC_ROOT = '/proc';
 
-/**
- * Every process that `accept` takes by its program name (argv[0] without folders). Processes that vanish meanwhile are left out.
- * One that `known` gives for its pid is not looked at: whoever holds a process knows without looking that it lives.
- */
-export function listProcesses(
-  accept: (program: string) => boolean,
-  procRoot: string = PROC_ROOT,
-  known: (pid: number) => Process | undefined = () => undefined,
-): readonly Process[] {
-  return readdirSync(procRoot)
-    .filter((entry) => /^[1-9]\d*$/.test(entry))
-    .flatMap((entry) => {
-      const pid = Number(entry);
-      return known(pid) ?? readProcess(pid, procRoot, accept) ?? [];
-    });
-}
-
 /** One process, or undefined where there is none of this pid, or `accept` does not take it. */
 export function readProcess(
   pid: number,

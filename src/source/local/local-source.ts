@@ -1,5 +1,6 @@
 import { NetworkNamespaces } from '../../host/network-devices.ts';
-import { listProcesses, PROC_ROOT, type Process, readProcess } from '../../host/processes.ts';
+import { ProcessSearch } from '../../host/process-search.ts';
+import { PROC_ROOT, type Process, readProcess } from '../../host/processes.ts';
 import { socketsIn } from '../../host/socket-file.ts';
 import { VirtstatError } from '../../model/errors.ts';
 import type { CallOptions, FoundDomain, Source } from '../../model/provider.ts';
@@ -33,6 +34,7 @@ export class LocalSource implements Source {
   readonly uri = 'local:';
   readonly #options: LocalSourceOptions;
   readonly #procRoot: string;
+  readonly #search: ProcessSearch;
   readonly #namespaces: NetworkNamespaces;
   readonly #kernel: KernelSchemas;
   readonly #libvirtFolder: string;
@@ -43,6 +45,7 @@ export class LocalSource implements Source {
   constructor(options: LocalSourceOptions = {}) {
     this.#options = options;
     this.#procRoot = options.procRoot ?? PROC_ROOT;
+    this.#search = new ProcessSearch((program) => IS_QEMU.test(program), this.#procRoot);
     this.#namespaces = new NetworkNamespaces(this.#procRoot);
     this.#kernel = options.kernel ?? new KernelSchemas();
     this.#libvirtFolder = options.libvirtFolder ?? systemFolder();
@@ -99,11 +102,7 @@ export class LocalSource implements Source {
       const held = new Map(
         [...this.#domains.values()].flatMap(({ held: process }) => (process ? [[process.pid, process]] : [])),
       );
-      return listProcesses(
-        (program) => IS_QEMU.test(program),
-        this.#procRoot,
-        (pid) => held.get(pid),
-      );
+      return this.#search.find((pid) => held.get(pid));
     } catch (error) {
       throw VirtstatError.from(error, 'ACCESS_DENIED', `processes cannot be listed in ${this.#procRoot}`);
     }
