@@ -126,7 +126,7 @@ async function sampleProvider(
   const samples = chosen.map((reading) =>
     // Plain data, unless it came undecoded and nothing is to be chosen of it.
     reading.packed !== undefined && names === undefined
-      ? new PackedSample(about, reading, reading.packed)
+      ? new PackedSample(about, reading)
       : sampleOf(about, reading, selectNames(reading.stats, names)),
   );
   return names === undefined ? samples : samples.filter(({ stats }) => stats.length > 0);

@@ -1,44 +1,61 @@
 import type { PackedStats, Reading, Sample, Staleness, StatEntry } from '../model/sample.ts';
 import type { SampleAnswer } from './answer.ts';
 
+/** What a reading is about: one object for all readings of one answer. */
+export type About = Pick<Sample, 'domain' | 'provider' | 'target'>;
+
 /**
- * A sample whose values are decoded when they are first looked at. It is no plain data: to copy, print or send it on as a whole
- * takes {@link plainSample}.
+ * A reading that came undecoded, and what it is about. Hundreds of thousands of them are made and forgotten each second, so that it has
+ * little of its own. It is no plain data: to copy, print or send it on as a whole takes {@link plainSample}.
  */
 export class PackedSample implements Sample {
   declare readonly path?: string;
   declare readonly device?: string;
   declare readonly stale?: Staleness;
-  readonly domain: string;
-  readonly provider: string;
-  readonly target: string;
-  readonly via: string;
-  readonly collectedAtNs: bigint;
-  readonly packed: PackedStats;
+  readonly #about: About;
   readonly #reading: Reading;
 
-  constructor(about: Pick<Sample, 'domain' | 'provider' | 'target'>, reading: Reading, packed: PackedStats) {
-    const { path, device, via, collectedAtNs, stale } = reading;
-    this.domain = about.domain;
-    this.provider = about.provider;
-    this.target = about.target;
+  constructor(about: About, reading: Reading) {
+    const { path, device, stale } = reading;
     if (path !== undefined) this.path = path;
     if (device !== undefined) this.device = device;
     if (stale !== undefined) this.stale = stale;
-    this.via = via;
-    this.collectedAtNs = collectedAtNs;
-    this.packed = packed;
+    this.#about = about;
     this.#reading = reading;
+  }
+
+  get domain(): string {
+    return this.#about.domain;
+  }
+
+  get provider(): string {
+    return this.#about.provider;
+  }
+
+  get target(): string {
+    return this.#about.target;
+  }
+
+  get via(): string {
+    return this.#reading.via;
+  }
+
+  get collectedAtNs(): bigint {
+    return this.#reading.collectedAtNs;
   }
 
   get stats(): readonly StatEntry[] {
     return this.#reading.stats;
   }
+
+  get packed(): PackedStats | undefined {
+    return this.#reading.packed;
+  }
 }
 
 /** A reading as plain data, with these of its values. */
 export function sampleOf(
-  { domain, provider, target }: Pick<Sample, 'domain' | 'provider' | 'target'>,
+  { domain, provider, target }: About,
   { path, device, via, collectedAtNs, stale }: Reading,
   stats: readonly StatEntry[],
 ): Sample {

@@ -45,69 +45,43 @@ function decodeWord(view: DataView, offsetBytes: number, little: boolean): bigin
 /** What a reading says besides its values. */
 type Facts = Omit<Reading, 'stats' | 'packed'>;
 
-/** A reading of a data block that nobody changes any more: its values are decoded when they are first looked at. */
+/** A reading of a data block that nobody changes any more: its values are decoded when they are first looked at, once. */
 export function lazyReading(layout: Layout, data: Uint8Array, facts: Facts): Reading {
-  return new LazyReading(new Block(layout, data), facts);
-}
-
-/** The same reading under another path; what was not decoded yet is not decoded for that. */
-export function withPath(reading: Reading, path: string): Reading {
-  return reading instanceof LazyReading ? reading.withPath(path) : { ...reading, path };
+  return new LazyReading(layout, data, facts);
 }
 
 /**
  * A class and not an object with a getter of its own, which would cost the engine a hidden class for every reading, and
  * several times the decoding.
  */
-class LazyReading implements Reading {
+class LazyReading implements Reading, PackedStats {
   declare readonly path?: string;
   readonly via: string;
   readonly collectedAtNs: bigint;
-  readonly #block: Block;
+  readonly bytes: Uint8Array;
+  readonly #layout: Layout;
+  #stats: readonly StatEntry[] | undefined;
 
-  constructor(block: Block, { path, via, collectedAtNs }: Facts) {
+  constructor(layout: Layout, bytes: Uint8Array, { path, via, collectedAtNs }: Facts) {
     if (path !== undefined) this.path = path;
     this.via = via;
     this.collectedAtNs = collectedAtNs;
-    this.#block = block;
-  }
-
-  get stats(): readonly StatEntry[] {
-    return this.#block.stats;
-  }
-
-  get packed(): PackedStats | undefined {
-    return this.#block.isOfThisMachine ? this.#block : undefined;
-  }
-
-  withPath(path: string): LazyReading {
-    const { via, collectedAtNs } = this;
-    return new LazyReading(this.#block, { path, via, collectedAtNs });
-  }
-}
-
-/** A data block, decoded at most once. */
-class Block implements PackedStats {
-  readonly #layout: Layout;
-  readonly bytes: Uint8Array;
-  #stats: readonly StatEntry[] | undefined;
-
-  constructor(layout: Layout, bytes: Uint8Array) {
-    this.#layout = layout;
     this.bytes = bytes;
-  }
-
-  get form(): PackedForm {
-    return this.#layout.form;
-  }
-
-  get isOfThisMachine(): boolean {
-    return this.#layout.byteOrder === 'little' && IS_LITTLE_ENDIAN;
+    this.#layout = layout;
   }
 
   get stats(): readonly StatEntry[] {
     this.#stats ??= decodeValues(this.#layout, this.bytes);
     return this.#stats;
+  }
+
+  /** One object less for each of hundreds of thousands of readings. */
+  get packed(): PackedStats | undefined {
+    return this.#layout.byteOrder === 'little' && IS_LITTLE_ENDIAN ? this : undefined;
+  }
+
+  get form(): PackedForm {
+    return this.#layout.form;
   }
 }
 

@@ -47,10 +47,11 @@ export class StatsFile implements Disposable {
    * The values now: one copy of the data block, decoded when looked at. Says nothing about whether the VM still lives: the
    * file of a VM that has exited shows its last values for ever.
    * @param collectedAtNs - the time to give the reading; now if absent
+   * @param path - what to call the object in the reading; {@link path} if absent
    * @throws STATS_FILE_TRUNCATED, STATS_FILE_UNREADABLE, CLOSED
    */
-  sample(collectedAtNs: bigint = nowNs()): Reading {
-    const { layout, path } = this;
+  sample(collectedAtNs: bigint = nowNs(), path: string | undefined = this.path): Reading {
+    const { layout } = this;
     // From the pool: what is read fills it, and a buffer of its own costs as much as the system call.
     const data = Buffer.allocUnsafe(layout.dataSizeBytes);
     const count = this.#file.read(data, layout.dataOffset);

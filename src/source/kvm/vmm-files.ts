@@ -11,8 +11,17 @@ import type { VcpuScope } from '../../protocol/kvm-stats/layout.ts';
 import { LayoutCache } from '../../protocol/kvm-stats/layout-cache.ts';
 import { StatsFile } from './stats-file.ts';
 
-/** How long it may be believed that nothing was plugged because as much is open as before, in milliseconds. */
-const LOOK_FOR_CERTAIN_MS = 60_000;
+/**
+ * How long it may be believed that nothing was plugged because as much is open as before, in milliseconds: a look at all that is
+ * open costs a hundred times as much, and takes that long at all VMs of a host at the same time.
+ */
+const LOOK_FOR_CERTAIN_MS = 300_000;
+
+/** The files of a VMM by what they are about. */
+interface FilesByTarget {
+  readonly vm: readonly StatsFile[];
+  readonly vcpu: readonly StatsFile[];
+}
 
 /** What opening the stats files of a VMM may be given. */
 export interface VmmFilesOptions {
@@ -53,6 +62,8 @@ export class VmmFiles implements Disposable {
   readonly #procRoot: string;
   readonly #unwatch: () => void;
   #files: readonly StatsFile[] = [];
+  #byTarget: FilesByTarget = { vm: [], vcpu: [] };
+  #vcpus: readonly VcpuScope[] = [];
   /** Where {@link #files} are from, and how many descriptors the process had when they were looked for. */
   #taken: readonly TakenFd[] = [];
   #fdCount: number | undefined;
@@ -81,9 +92,12 @@ export class VmmFiles implements Disposable {
     return this.#files;
   }
 
-  /** The vCPUs that have a file, in the order of {@link files} and of the readings of {@link sample}. */
+  /**
+   * The vCPUs that have a file, in the order of {@link files} and of the readings of {@link sample}; the same list as long as the files
+   * are the same.
+   */
   get vcpus(): readonly VcpuScope[] {
-    return this.#files.map(({ layout }) => layout.scope).filter((scope) => scope.target === 'vcpu');
+    return this.#vcpus;
   }
 
   /** What is measured about `vm` or `vcpu`, in the kernel's order; undefined where the VMM keeps no such file. */
@@ -92,13 +106,14 @@ export class VmmFiles implements Disposable {
   }
 
   /**
-   * One reading for each file of `vm` or `vcpu`, the path of a vCPU being `vcpu-M`.
+   * One reading for each file of `vm` or `vcpu`, under these paths in their order; where there is none, the path of a vCPU is `vcpu-M`.
    * @throws DOMAIN_GONE where the VM exited before or during the sample, CLOSED, or an error of {@link StatsFile.sample}
    */
-  sample(target: string): readonly Reading[] {
-    this.#checkAlive();
+  sample(target: string, paths: readonly (string | undefined)[] = []): readonly Reading[] {
+    if (this.#end !== undefined) throw this.#end;
     const collectedAtNs = nowNs();
-    const readings = this.#of(target).map((file) => file.sample(collectedAtNs));
+    const readings = this.#of(target).map((file, index) => file.sample(collectedAtNs, paths[index]));
+    // Whoever lives now has lived all the time.
     this.#checkAlive();
     return readings;
   }
@@ -150,7 +165,7 @@ export class VmmFiles implements Disposable {
       if (!this.#handle.isAlive()) throw goneError(this.pid);
       if (files.length === 0) throw notKept(this.pid, vcpuCount);
       for (const { file } of files) opened.push(StatsFile.open(file, this.#cache));
-      this.#files = opened;
+      this.#keep(opened);
       this.#taken = files;
       this.#fdCount = fdCount;
       this.#lookedAtMs = performance.now();
@@ -160,8 +175,15 @@ export class VmmFiles implements Disposable {
     }
   }
 
+  #keep(files: readonly StatsFile[]): void {
+    const of = (target: string) => files.filter(({ layout }) => layout.scope.target === target);
+    this.#files = files;
+    this.#byTarget = { vm: of('vm'), vcpu: of('vcpu') };
+    this.#vcpus = files.map(({ layout }) => layout.scope).filter((scope) => scope.target === 'vcpu');
+  }
+
   #of(target: string): readonly StatsFile[] {
-    return this.#files.filter(({ layout }) => layout.scope.target === target);
+    return target === 'vm' || target === 'vcpu' ? this.#byTarget[target] : [];
   }
 
   #checkAlive(): void {
@@ -174,7 +196,8 @@ export class VmmFiles implements Disposable {
     this.#end = reason;
     this.#unwatch();
     for (const file of this.#files) file.close();
-    this.#files = this.#taken = [];
+    this.#keep([]);
+    this.#taken = [];
     this.#handle.close();
   }
 }

@@ -3,7 +3,6 @@ import { VirtstatError } from '../../model/errors.ts';
 import type { CallOptions } from '../../model/provider.ts';
 import type { Reading } from '../../model/sample.ts';
 import type { Schema } from '../../model/stat.ts';
-import { withPath } from '../../protocol/kvm-stats/values.ts';
 import { VIA_KVM_FILE } from '../kvm/stats-file.ts';
 import { goneError, openStatsFiles, type VmmFiles, type VmmFilesOptions } from '../kvm/vmm-files.ts';
 import type { VcpuIdentity } from './vcpu-paths.ts';
@@ -16,7 +15,7 @@ const LOOK_AGAIN_MS = 5000;
 
 /** What the stats files of one VM need to know from others. */
 export interface LocalFilesOptions extends VmmFilesOptions {
-  /** The QOM path of each vCPU, undefined where it cannot be told. */
+  /** The QOM path of each vCPU, undefined where it cannot be told. Known at once for the same list as before. */
   readonly pathsOf: (vcpus: readonly VcpuIdentity[], options: CallOptions) => Promise<readonly (string | undefined)[]>;
   /** True where the process that was found has exited, though another may have its pid by now. */
   readonly hasExited: () => boolean;
@@ -66,8 +65,11 @@ export class LocalFiles {
       return undefined;
     }
     if (files.stats(target) === undefined) return undefined;
-    const readings = files.sample(target);
-    return target === 'vcpu' ? this.#withPaths(readings, files, options) : readings;
+    if (target !== 'vcpu') return files.sample(target);
+    const { vcpus } = files;
+    const paths = await this.#options.pathsOf(vcpus, options);
+    // While the monitor was asked the files may have been looked at anew: other vCPUs have other paths.
+    return files.vcpus === vcpus ? files.sample(target, paths) : this.sample(target, options);
   }
 
   /** The vCPUs that have a stats file, with the threads that created them; none where there are no files to read. */
@@ -135,15 +137,5 @@ export class LocalFiles {
   #notKept(target: string): VirtstatError {
     const hint = target === 'vcpu' ? ' (QEMU does from 8.1 on)' : '';
     return new VirtstatError('STATS_FILE_NOT_KEPT', `process ${this.#pid} keeps no ${target} stats file open${hint}`);
-  }
-
-  async #withPaths(readings: readonly Reading[], files: VmmFiles, options: CallOptions): Promise<readonly Reading[]> {
-    // Now, since the files may be looked at anew, or closed, while the monitor is asked.
-    const { vcpus } = files;
-    const paths = await this.#options.pathsOf(vcpus, options);
-    return readings.map((reading, index) => {
-      const path = paths[index];
-      return path === undefined ? reading : withPath(reading, path);
-    });
   }
 }

@@ -150,6 +150,16 @@ describe('without a monitor', () => {
     expect(await threads.vcpus(call)).toEqual(NAMED);
   });
 
+  it('they are the same list as long as the files are the same', async () => {
+    filed = [{ vcpuId: 0, threadId: 11 }];
+    const found = await threads.vcpus(call);
+    nowMs += 5000;
+    expect(await threads.vcpus(call)).toBe(found);
+    filed = [{ vcpuId: 0, threadId: 12 }];
+    nowMs += 5000;
+    expect(await threads.vcpus(call)).toEqual([{ path: 'vcpu-0', threadId: 12 }]);
+  });
+
   it('stats files of threads that are not here do not count', async () => {
     filed = [{ vcpuId: 0, threadId: 999 }];
     await expect(threads.vcpus(call)).rejects.toBe(busy);

@@ -46,7 +46,9 @@ export class Threads {
   readonly #options: ThreadsOptions;
   readonly #cpus: LastTold<CpuIdentity>;
   readonly #iothreads: LastTold<Told>;
-  #told: { readonly key: string; readonly atMs: number; readonly paths: Paths } | undefined;
+  #told: { readonly vcpus: readonly VcpuIdentity[]; readonly atMs: number; readonly paths: Paths } | undefined;
+  /** Those that the stats files named: their threads live as long as they do. */
+  #filedThreads: FiledThreads | undefined;
   /** Those whose name is known for good. */
   #threads: ReadonlyMap<number, NamedThread> = new Map();
   #vcpuThreads: Found | undefined;
@@ -61,14 +63,13 @@ export class Threads {
 
   /** The QOM path of each vCPU that has a stats file; undefined where nobody told it. @throws DOMAIN_GONE, CANCELLED */
   async pathsOf(vcpus: readonly VcpuIdentity[], options: CallOptions): Promise<Paths> {
-    const key = vcpus.map(({ vcpuId, threadId }) => `${vcpuId}/${threadId}`).join();
     const known = this.#told;
-    const isSame = known?.key === key;
+    const isSame = known !== undefined && areSame(known.vcpus, vcpus);
     if (isSame && (!known.paths.includes(undefined) || this.#isBelieved(known.atMs, this.#cpus))) return known.paths;
     // Other vCPUs than before: what the monitor told of the earlier ones does not hold.
     const { told } = await this.#cpus.get(options, isSame || known === undefined ? SHARED_MS : 0);
     const paths = told === undefined ? vcpus.map(() => undefined) : pathsOf(vcpus, told, this.#outerIds());
-    this.#told = { key, atMs: performance.now(), paths };
+    this.#told = { vcpus, atMs: performance.now(), paths };
     return paths;
   }
 
@@ -99,10 +100,18 @@ export class Threads {
     if (told !== undefined) return this.#apart(this.#onThisHost(told));
     const filed = this.#options.filed();
     const paths = filed.length === 0 ? [] : await this.pathsOf(filed, options);
-    const there = this.#thoseThere(
+    const threads = this.#threadsOfFiled(filed, paths);
+    return threads.length > 0 ? this.#apart(threads) : this.#byName('vcpu', error);
+  }
+
+  #threadsOfFiled(filed: readonly VcpuIdentity[], paths: Paths): readonly ThreadOf[] {
+    const before = this.#filedThreads;
+    if (before?.filed === filed && paths.every((path, index) => path === before.paths[index])) return before.threads;
+    const threads = this.#thoseThere(
       filed.map(({ vcpuId, threadId }, index) => ({ path: paths[index] ?? `vcpu-${vcpuId}`, threadId })),
     );
-    return there.length > 0 ? this.#apart(there) : this.#byName('vcpu', error);
+    this.#filedThreads = { filed, paths, threads };
+    return threads;
   }
 
   /** What was found at a time is looked at anew after a while, and as soon as the monitor told something for the first time. */
@@ -153,6 +162,13 @@ export class Threads {
   }
 }
 
+/** Threads that stats files name, and what was known of those. */
+interface FiledThreads {
+  readonly filed: readonly VcpuIdentity[];
+  readonly paths: Paths;
+  readonly threads: readonly ThreadOf[];
+}
+
 /** Threads, or why there are none to tell. */
 interface Found {
   readonly atMs: number;
@@ -178,6 +194,16 @@ function notTold(error: unknown): VirtstatError {
 }
 
 type Paths = readonly (string | undefined)[];
+
+/** The same list, most often: as long as nobody looked at the files anew. */
+function areSame(some: readonly VcpuIdentity[], others: readonly VcpuIdentity[]): boolean {
+  if (some === others) return true;
+  if (some.length !== others.length) return false;
+  return some.every(({ vcpuId, threadId }, index) => {
+    const other = others[index]!;
+    return vcpuId === other.vcpuId && threadId === other.threadId;
+  });
+}
 
 /** What there is to know: what was told, now or before, or why nothing ever was. */
 type Answer<T> =
