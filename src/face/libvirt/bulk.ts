@@ -15,6 +15,7 @@ import { FILTERS, isFitting, needsState } from './filters.ts';
 import { KNOWN_GROUPS, selectGroups } from './groups/groups.ts';
 import { STATE_NEEDS } from './groups/state.ts';
 import type { Identities } from './identities.ts';
+import type { Records } from './records.ts';
 import { PATIENCE_MS, type Statistics } from './statistics.ts';
 
 /** Flags that may be given: filters, and three that say how. */
@@ -30,6 +31,7 @@ export interface BulkContext {
   readonly reader: Reader;
   readonly identities: Identities;
   readonly statistics: Statistics;
+  readonly records: Records;
 }
 
 /**
@@ -39,7 +41,7 @@ export interface BulkContext {
  * @throws LibvirtRefusal for flags that do not exist, and for groups that do not where that is to be enforced
  */
 export async function bulkStatistics(
-  { reader, identities, statistics }: BulkContext,
+  { reader, identities, statistics, records }: BulkContext,
   { domains: listed, stats, flags }: DomainStatsRequest,
   options: CallOptions,
 ): Promise<readonly DomainStatsRecord[]> {
@@ -67,12 +69,16 @@ export async function bulkStatistics(
     ...options,
     ...(isHurried && { patienceMs: PATIENCE_MS }),
   });
-  const records = new Map(
+  const given = new Map(
     read
       .filter((facts) => isFitting(facts, flags))
-      .map((facts) => [facts.domain, { domain: identities.of(facts.domain), params: parameters(facts, flags) }]),
+      .map((facts) => {
+        const domain = identities.of(facts.domain);
+        const choices = [domain, stats, flags & VIR_CONNECT_GET_ALL_DOMAINS_STATS_BACKING];
+        return [facts.domain, records.of(facts, choices, () => ({ domain, params: parameters(facts, flags) }))];
+      }),
   );
-  return wanted.flatMap((domain) => records.get(domain) ?? []);
+  return wanted.flatMap((domain) => given.get(domain) ?? []);
 }
 
 /** By uuid: the first of those that share one. */

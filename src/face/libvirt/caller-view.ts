@@ -6,6 +6,7 @@ import { LibvirtRefusal } from '../../protocol/libvirt/refusal.ts';
 import type { Reader } from '../face.ts';
 import type { DomainFacts, Need } from './facts.ts';
 import type { Identities } from './identities.ts';
+import { Records } from './records.ts';
 import type { Statistics } from './statistics.ts';
 
 /** What one caller sees of domains, by libvirt's names for them. Who has no right to a domain does not find it. */
@@ -13,11 +14,19 @@ export class CallerView {
   readonly reader: Reader;
   readonly identities: Identities;
   readonly statistics: Statistics;
+  readonly records: Records;
 
-  constructor(reader: Reader, identities: Identities, statistics: Statistics) {
+  /** Where `records` is absent none are kept. */
+  constructor(
+    reader: Reader,
+    identities: Identities,
+    statistics: Statistics,
+    records: Records = new Records({ maxOfValues: 0 }),
+  ) {
     this.reader = reader;
     this.identities = identities;
     this.statistics = statistics;
+    this.records = records;
   }
 
   /** All domains. @throws what ends the wait */

@@ -5,6 +5,7 @@ import type { Face, FaceContext, LogFacts } from '../face.ts';
 import { CallerView } from './caller-view.ts';
 import { LibvirtClient } from './connection.ts';
 import { Identities } from './identities.ts';
+import { Records } from './records.ts';
 import { libvirtService } from './service.ts';
 import { type Monitors, Statistics } from './statistics.ts';
 
@@ -28,6 +29,7 @@ export class LibvirtFace implements Face {
   readonly #options: LibvirtFaceOptions;
   readonly #identities = new Identities();
   readonly #statistics: Statistics;
+  readonly #records: Records;
   readonly #bursts = new BurstLog();
   /** What closing takes. */
   readonly #closers: (() => Promise<void> | void)[] = [];
@@ -35,6 +37,8 @@ export class LibvirtFace implements Face {
   constructor(options: LibvirtFaceOptions) {
     this.#options = options;
     this.#statistics = new Statistics(options.monitors, { maxAgeMs: options.maxAgeMs });
+    // Values that are read anew for each call are never the same again.
+    this.#records = new Records(options.maxAgeMs === 0 ? { maxOfValues: 0 } : {});
   }
 
   async listen(context: FaceContext): Promise<void> {
@@ -68,7 +72,7 @@ export class LibvirtFace implements Face {
     const { maxStallMs, pingIntervalMs } = this.#options;
     const reader = context.readerFor({ kind: 'user', ...connection.peer });
     new LibvirtClient(connection, {
-      service: libvirtService(new CallerView(reader, this.#identities, this.#statistics)),
+      service: libvirtService(new CallerView(reader, this.#identities, this.#statistics, this.#records)),
       ...(maxStallMs !== undefined && { maxStallMs }),
       ...(pingIntervalMs !== undefined && { pingIntervalMs }),
       onDropped: ({ code, message }) =>

@@ -17,6 +17,8 @@ export class DomainFacts {
   readonly domain: Domain;
   /** By the paths of their samples. */
   readonly disks: ReadonlyMap<string, Disk>;
+  /** All that they were made of beside the domain: the same objects make the same facts. Empty where that is not known. */
+  readonly parts: readonly unknown[];
   readonly #samples: readonly Sample[];
   /** Targets that could not be asked about, as `PROVIDER TARGET`. */
   readonly #failed: ReadonlySet<string>;
@@ -28,9 +30,11 @@ export class DomainFacts {
     disks: ReadonlyMap<string, Disk> = new Map(),
     describe: (provider: string, target: string, name: string) => StatDescriptor | undefined = () => undefined,
     failed: ReadonlySet<string> = new Set(),
+    parts: readonly unknown[] = [],
   ) {
     this.domain = domain;
     this.disks = disks;
+    this.parts = parts;
     this.#samples = samples;
     this.#failed = failed;
     this.#describe = describe;

@@ -40,11 +40,12 @@ const DESCRIBED: ReadonlySet<string> = new Set(['kvm', 'process']);
 /** How long a schema that could not be had is not asked for again, in milliseconds. */
 const RETRY_MS = 10_000;
 
-/** What was read, by domain. */
+/** What was read of one domain. */
 interface Measured {
-  readonly samples: ReadonlyMap<string, readonly Sample[]>;
+  /** What was answered to each need, as the reader gave it; undefined where that was nothing. */
+  readonly answers: (readonly Sample[] | undefined)[];
   /** What could not be asked, as {@link keyOf} has it. */
-  readonly failed: ReadonlyMap<string, ReadonlySet<string>>;
+  readonly failed: Set<string>;
 }
 
 type Descriptors = ReadonlyMap<string, StatDescriptor>;
@@ -54,12 +55,14 @@ export class Statistics {
   readonly #monitors: Monitors;
   readonly #maxAgeMs: number;
   readonly #patienceMs: number;
-  /** By domain, then by provider and target; they stay the same while the VM lives. */
-  readonly #descriptors = new Map<string, Map<string, Descriptors>>();
+  /** By domain, then by provider and target; they stay the same while the VM lives, and so does a map until there are more. */
+  readonly #descriptors = new Map<string, ReadonlyMap<string, Descriptors>>();
   /** When they were last asked for, likewise. */
   readonly #tried = new Map<string, Map<string, number>>();
   readonly #disks = new Map<string, DomainDisks>();
   readonly #nics = new Map<string, DomainNics>();
+  /** What is told of disks to those who may not see where their images lie. */
+  readonly #withoutSources = new WeakMap<ReadonlyMap<string, Disk>, ReadonlyMap<string, Disk>>();
   /** What was answered once, by domain. */
   readonly #answered = new Map<string, Set<string>>();
 
@@ -78,18 +81,19 @@ export class Statistics {
   ): Promise<readonly DomainFacts[]> {
     const options = { signal, patienceMs };
     const wantsDisks = needs.some(({ target }) => target === 'block');
-    const [{ samples, failed }, disks] = await Promise.all([
-      this.#samples(reader, domains, needs, options),
+    const [measured, disks] = await Promise.all([
+      this.#measure(reader, domains, needs, options),
       wantsDisks ? this.#disksOf(reader, domains, options) : new Map<string, ReadonlyMap<string, Disk>>(),
     ]);
-    await this.#learn(reader, samples, options);
-    return domains.map((domain) => {
-      const known = this.#descriptors.get(domain.id);
+    await this.#learn(reader, domains, measured, options);
+    return domains.map((domain, index) => {
+      const { answers, failed } = measured[index]!;
+      const samples = answers.flatMap((items) => items ?? []);
+      const [described, known] = [disks.get(domain.id), this.#descriptors.get(domain.id)];
       const describe = (provider: string, target: string, name: string): StatDescriptor | undefined =>
         known?.get(keyOf(provider, target))?.get(name);
-      const { id } = domain;
-      const measured = samples.get(id) ?? [];
-      return new DomainFacts(domain, measured, disks.get(id) ?? namesOf(measured), describe, failed.get(id));
+      const parts = [...answers, [...failed].join(), described, known];
+      return new DomainFacts(domain, samples, described ?? namesOf(samples), describe, failed, parts);
     });
   }
 
@@ -111,46 +115,48 @@ export class Statistics {
   }
 
   /** Each provider and target is a question of its own, so that whoever asks for another group shares its answer. */
-  async #samples(
+  async #measure(
     reader: Reader,
     domains: readonly Domain[],
     needs: readonly Need[],
     { signal, patienceMs }: Required<ReadingOptions>,
-  ): Promise<Measured> {
+  ): Promise<readonly Measured[]> {
     const options = {
       domains: domains.map(({ id }) => id),
       maxAgeMs: this.#maxAgeMs,
       ...(Number.isFinite(patienceMs) && { patienceMs }),
       signal,
     };
-    const samples = new Map<string, Sample[]>();
-    const failed = new Map<string, Set<string>>();
+    const measured = new Map(domains.map(({ id }): [string, Measured] => [id, { answers: [], failed: new Set() }]));
     const asked = await Promise.all(
       merged(needs).map(async (need) => ({ need, answers: await reader.query(filterOf(need), options) })),
     );
-    for (const { need, answers } of asked) {
+    for (const [nth, { need, answers }] of asked.entries()) {
       for (const { domain, items, errors } of answers) {
-        entryOf(samples, domain.id, () => []).push(...items);
+        const of = measured.get(domain.id);
+        if (of === undefined) continue;
+        of.answers[nth] = items;
         if (need.provider === undefined) continue;
         const key = keyOf(need.provider, need.target);
         const answered = entryOf(this.#answered, domain.id, () => new Set<string>());
         if (errors.length === 0) answered.add(key);
         // Of one that is late the last answer counts, also where there was nothing in it.
-        else if (items.length === 0 && !answered.has(key)) entryOf(failed, domain.id, () => new Set()).add(key);
+        else if (items.length === 0 && !answered.has(key)) of.failed.add(key);
       }
     }
-    return { samples, failed };
+    return domains.map(({ id }) => measured.get(id)!);
   }
 
   /** Schemas of what was measured and is not known yet. One that is late is known next time. */
   async #learn(
     reader: Reader,
-    samples: ReadonlyMap<string, readonly Sample[]>,
+    domains: readonly Domain[],
+    measured: readonly Measured[],
     { signal }: CallOptions,
   ): Promise<void> {
     const missing = new Map<string, string[]>();
-    for (const [id, items] of samples) {
-      for (const { provider, target } of items) {
+    for (const [index, { id }] of domains.entries()) {
+      for (const { provider, target } of measured[index]!.answers.flatMap((items) => items ?? [])) {
         if (!DESCRIBED.has(provider) || !this.#isMissing(id, keyOf(provider, target))) continue;
         const ids = entryOf(missing, target, () => []);
         if (ids.at(-1) !== id) ids.push(id);
@@ -176,8 +182,8 @@ export class Statistics {
   }
 
   #keep(id: string, key: string, stats: readonly StatDescriptor[]): void {
-    const known = entryOf(this.#descriptors, id, () => new Map<string, Descriptors>());
-    known.set(key, new Map(stats.map((stat) => [stat.name, stat])));
+    const known = this.#descriptors.get(id) ?? [];
+    this.#descriptors.set(id, new Map([...known, [key, new Map(stats.map((stat) => [stat.name, stat]))]]));
   }
 
   /** Whoever has only some providers of a domain does not see where its images lie. */
@@ -191,10 +197,17 @@ export class Statistics {
         const disks = await this.#bookOf(this.#disks, domain, (monitor) => new DomainDisks(monitor), options);
         if (disks === undefined) return undefined;
         const all = await disks.get(options);
-        return [domain.id, reader.readsAllOf(domain) ? all : withoutSources(all)] as const;
+        return [domain.id, reader.readsAllOf(domain) ? all : this.#withoutSourcesOf(all)] as const;
       }),
     );
     return new Map(described.filter((each) => each !== undefined));
+  }
+
+  /** The same for the same disks. */
+  #withoutSourcesOf(disks: ReadonlyMap<string, Disk>): ReadonlyMap<string, Disk> {
+    const known = this.#withoutSources.get(disks) ?? withoutSources(disks);
+    this.#withoutSources.set(disks, known);
+    return known;
   }
 
   /** What is kept of a domain, by its monitor; undefined where it has none. */

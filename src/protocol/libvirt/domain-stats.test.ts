@@ -3,7 +3,13 @@ import fc from 'fast-check';
 import { parse } from 'lossless-json';
 import { describe, expect, it } from 'vitest';
 import { MAX_DOMAINS } from './domain.ts';
-import { DOMAIN_STATS_RECORDS, DOMAIN_STATS_REQUEST, type DomainStatsRecord, MAX_PARAMETERS } from './domain-stats.ts';
+import {
+  DOMAIN_STATS_RECORDS,
+  DOMAIN_STATS_REQUEST,
+  type DomainStatsRecord,
+  LastingRecord,
+  MAX_PARAMETERS,
+} from './domain-stats.ts';
 import { formatDomStats } from './domstats-text.ts';
 import { decodePayload } from './message.ts';
 import { MAX_FIELD_BYTES, TYPED_PARAMETER, type TypedParameter } from './typed-parameter.ts';
@@ -122,6 +128,37 @@ describe('records of procedure 344', () => {
     const expected = captured(name);
     expect(expected.flatMap(({ params }) => params).length).toBeGreaterThan(250);
     expect(decodePayload(encode(DOMAIN_STATS_RECORDS, expected), DOMAIN_STATS_RECORDS)).toEqual(expected);
+  });
+
+  it('that last have the same bytes every time, and the same parameters before and after', () => {
+    fc.assert(
+      fc.property(fc.array(records, { maxLength: 5 }), (each) => {
+        const lasting = each.map((record) => new LastingRecord(record));
+        const bytes = encode(DOMAIN_STATS_RECORDS, each);
+        for (const mixed of [lasting, each, [...each.slice(0, 2), ...lasting.slice(2)], lasting]) {
+          expect(mixed.map(({ domain, params }) => ({ domain, params }))).toEqual(each);
+          expect(encode(DOMAIN_STATS_RECORDS, mixed)).toEqual(bytes);
+        }
+      }),
+    );
+  });
+
+  it('that last keep their bytes alone once they were sent', () => {
+    const params: readonly TypedParameter[] = [{ field: 'x', type: 'int', value: 5 }];
+    const record = new LastingRecord({ domain: { name: 'a', uuid: '0'.repeat(32), id: 1 }, params });
+    expect(record.params).toBe(params);
+    encode(DOMAIN_STATS_RECORDS, [record]);
+    expect(record.params).toEqual(params);
+    expect(record.params).not.toBe(params);
+  });
+
+  it('that last cannot be sent either where a value does not fit', () => {
+    const params: readonly TypedParameter[] = [{ field: 'x'.repeat(80), type: 'int', value: 5 }];
+    const record = new LastingRecord({ domain: { name: 'a', uuid: '0'.repeat(32), id: 1 }, params });
+    for (const _ of [1, 2]) {
+      expect(() => encode(DOMAIN_STATS_RECORDS, [record])).toThrow(expect.objectContaining({ code: 'USAGE' }));
+    }
+    expect(record.params).toBe(params);
   });
 
   it('are at most 16384, with at most 262144 parameters each', () => {

@@ -32,6 +32,8 @@ export class LocalFiles {
   #files: VmmFiles | undefined;
   #refusal: VirtstatError | undefined;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
+  /** By target: that there was no file of it, and when that was seen. */
+  readonly #missing = new Map<string, { readonly seenAtMs: number; readonly reason: VirtstatError }>();
   #isClosed = false;
 
   constructor(pid: number, options: LocalFilesOptions) {
@@ -102,7 +104,8 @@ export class LocalFiles {
     const known = this.#files ?? this.#refusal;
     if (known !== undefined && !isLookDue) return known;
     // Listing costs no system call library; most VMMs keep nothing for the VM, whose statistics are asked for most often.
-    if (known === undefined && !this.#isKept(target)) return this.#notKept(target);
+    const missing = known === undefined ? this.#lookFor(target, nowMs) : undefined;
+    if (missing !== undefined) return missing;
     this.#lookedAtMs = nowMs;
     try {
       if (this.#files !== undefined) {
@@ -129,9 +132,16 @@ export class LocalFiles {
     this.#refuse(goneError(this.#pid));
   };
 
-  #isKept(target: string): boolean {
+  /** Why there is no file of the target; undefined where there is one, or nobody can tell. */
+  #lookFor(target: string, nowMs: number): VirtstatError | undefined {
+    const known = this.#missing.get(target);
+    const isRecent = known !== undefined && nowMs - known.seenAtMs < LOOK_AGAIN_MS;
+    if (isRecent && !this.#options.hasExited()) return known.reason;
     const listed = listKvmFds(this.#pid, this.#options.procRoot);
-    return listed === undefined || listed.some(({ kind }) => kind === `${target}-stats`);
+    if (listed === undefined || listed.some(({ kind }) => kind === `${target}-stats`)) return undefined;
+    const reason = this.#notKept(target);
+    this.#missing.set(target, { seenAtMs: nowMs, reason });
+    return reason;
   }
 
   #notKept(target: string): VirtstatError {

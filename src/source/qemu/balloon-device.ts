@@ -21,14 +21,18 @@ const STATS = 'guest-stats';
 /** The property that says, and sets, how often the guest is asked. */
 export const POLLING_INTERVAL = 'guest-stats-polling-interval';
 
-/** What a balloon device says at one time. */
-export interface BalloonReport extends GuestStats {
+/** What a balloon device says of the guest's memory at one time. */
+export interface BalloonMemory extends GuestStats {
   /** QOM path of the device. */
   readonly device: string;
-  /** How often the guest is asked, whole seconds; 0: it is not. */
-  readonly intervalSeconds: number;
   /** How much memory the guest has, in bytes; undefined where QEMU cannot tell. */
   readonly sizeBytes: bigint | undefined;
+}
+
+/** All that a balloon device says at one time. */
+export interface BalloonReport extends BalloonMemory {
+  /** How often the guest is asked, whole seconds; 0: it is not. */
+  readonly intervalSeconds: number;
 }
 
 /** The balloon of a VM, which has at most one: found when it is first wanted, and again when it is no longer where it was. */
@@ -47,18 +51,34 @@ export class BalloonDevice {
   }
 
   /** What the device says now; undefined where the VM has none. @throws as {@link Monitor.execute}; QMP_REPLY_INVALID */
-  async report(options: CallOptions): Promise<BalloonReport | undefined> {
+  report(options: CallOptions): Promise<BalloonReport | undefined> {
+    return this.#atDevice(options, async (device) => {
+      const [memory, interval] = await Promise.all([
+        this.#askMemory(device, options),
+        this.#get(device, POLLING_INTERVAL, options),
+      ]);
+      return { ...memory, intervalSeconds: decodePollingInterval(interval) };
+    });
+  }
+
+  /** The same as far as it is about the guest's memory, which is one question less. @throws as {@link report} */
+  memory(options: CallOptions): Promise<BalloonMemory | undefined> {
+    return this.#atDevice(options, (device) => this.#askMemory(device, options));
+  }
+
+  /** Asks at the path where the device was, and where it is by now if it is not there any more. */
+  async #atDevice<T>(options: CallOptions, ask: (device: string) => Promise<T>): Promise<T | undefined> {
     const device = await this.#pathNow(options);
     if (device === undefined) return undefined;
     try {
-      return await this.#ask(device, options);
+      return await ask(device);
     } catch (error) {
       if (!(error instanceof QmpCommandError)) throw error;
       this.#path.forget();
       const next = await this.#pathNow(options);
       // Where it is still there, the refusal means something else.
       if (next === device) throw error;
-      return next === undefined ? undefined : this.#ask(next, options);
+      return next === undefined ? undefined : ask(next);
     }
   }
 
@@ -87,15 +107,13 @@ export class BalloonDevice {
     }
   }
 
-  async #ask(device: string, options: CallOptions): Promise<BalloonReport> {
-    const get = (property: string): Promise<JsonValue> =>
-      this.#monitor.execute('qom-get', { path: device, property }, options);
-    const [stats, interval, sizeBytes] = await Promise.all([
-      get(STATS),
-      get(POLLING_INTERVAL),
-      this.#size.get(options),
-    ]);
-    return { ...decodeGuestStats(stats), device, intervalSeconds: decodePollingInterval(interval), sizeBytes };
+  async #askMemory(device: string, options: CallOptions): Promise<BalloonMemory> {
+    const [stats, sizeBytes] = await Promise.all([this.#get(device, STATS, options), this.#size.get(options)]);
+    return { ...decodeGuestStats(stats), device, sizeBytes };
+  }
+
+  #get(device: string, property: string, options: CallOptions): Promise<JsonValue> {
+    return this.#monitor.execute('qom-get', { path: device, property }, options);
   }
 
   async #askSize(options: CallOptions): Promise<bigint | undefined> {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { FoundDomain } from '../../model/provider.ts';
+import type { FoundDomain, StatsRequest } from '../../model/provider.ts';
 import type { Schema } from '../../model/stat.ts';
 import type { StatsResult } from '../../protocol/qmp/stats-reply.ts';
 import { Registry } from '../../registry/registry.ts';
@@ -116,6 +116,34 @@ describe('QemuSource', () => {
           vcpus: ['/machine/unattached/device[2]', '/machine/qpu'],
         },
         { target: 'vcpu', providers: [{ provider: 'qpu' }] },
+      ]);
+    });
+  });
+
+  it('names a provider only where QEMU has another one for the target, or names of its statistics are given', async () => {
+    await withDomain({ schemas, results }, async (found, fake) => {
+      const [kvm] = await found.providers(options);
+      const asked = async (request: StatsRequest) => {
+        const readings = await kvm?.stats(found.domain, request, options);
+        return [fake.requests.at(-1)?.arguments, readings?.map(({ stats }) => stats.map(({ name }) => name))];
+      };
+      const providers = [{ provider: 'kvm' }];
+      expect(await asked({ target: 'vm' })).toEqual([{ target: 'vm' }, [['pages']]]);
+      expect(await asked({ target: 'vcpu' })).toMatchObject([{ target: 'vcpu', providers }, [{}, {}]]);
+      const named = { target: 'vm', providers: [{ provider: 'kvm', names: ['pages'] }] };
+      expect(await asked({ target: 'vm', names: ['pages'] })).toEqual([named, [['pages']]]);
+    });
+    const [, ofVcpus] = schemas as [Schema, Schema];
+    await withDomain({ schemas: [ofVcpus], results }, async (found, fake) => {
+      const [kvm] = await found.providers(options);
+      const paths = ['/machine/unattached/device[2]'];
+      // What another QEMU behind the same socket has beside it is left out.
+      const readings = await kvm?.stats(found.domain, { target: 'vcpu' }, options);
+      expect(readings?.map(({ path }) => path)).toEqual(['/machine/unattached/device[0]', ...paths]);
+      await kvm?.stats(found.domain, { target: 'vcpu', paths }, options);
+      expect(fake.requests.slice(-2).map((sent) => sent.arguments)).toEqual([
+        { target: 'vcpu' },
+        { target: 'vcpu', vcpus: paths },
       ]);
     });
   });

@@ -4,9 +4,9 @@ import { type Parameters, ullong } from '../parameters.ts';
 
 const KIB = 1024n;
 
-/** What `balloon.*` is made of. */
+/** What `balloon.*` is made of: of the balloon all but how often the guest is asked, which would be a question of its own. */
 export const BALLOON_NEEDS: readonly Need[] = [
-  { provider: 'balloon', target: 'vm' },
+  { provider: 'balloon', target: 'vm', names: ['balloon-size', ...GUEST_MEMORY_KEYS.map(([, name]) => name)] },
   { provider: 'state', target: 'vm', names: ['memory_current', 'memory_maximum'] },
   { provider: 'process', target: 'vm' },
 ];

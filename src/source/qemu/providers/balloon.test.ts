@@ -93,6 +93,22 @@ describe('the provider balloon', () => {
     });
   });
 
+  it('asks how often the guest is asked only for who wants to know', async () => {
+    await withProvider(async ({ provider, balloon, count }) => {
+      balloon.interval = 2;
+      const asked = async (names: readonly string[]) => {
+        const before = count('qom-get');
+        const [reading] = await provider.stats(domain, { target: 'vm', names }, options);
+        return [count('qom-get') - before, reading?.stats.find(({ name }) => name === 'polling-interval')?.value];
+      };
+      expect(await asked(['balloon-size', 'last-update'])).toEqual([1, undefined]);
+      expect(await asked(['balloon-size', 'polling-interval'])).toEqual([2, 2n]);
+      balloon.path = '/machine/peripheral-anon/device[3]';
+      // Refused at the old path, asked at the new one.
+      expect(await asked(['balloon-size'])).toEqual([2, undefined]);
+    });
+  });
+
   it.each([0, 2 ** 40, 2n ** 63n])('has no age where the last answer was at %s', async (lastUpdate) => {
     await withProvider(async ({ balloon, values }) => {
       balloon.lastUpdate = lastUpdate;

@@ -6,7 +6,7 @@ import type { CallOptions, OfferedProvider, SchemaOptions, StatsRequest } from '
 import type { Reading, StatEntry } from '../../../model/sample.ts';
 import type { Schema, StatDescriptor } from '../../../model/stat.ts';
 import { U64_MAX } from '../../../model/u64.ts';
-import type { BalloonDevice } from '../balloon-device.ts';
+import type { BalloonDevice, BalloonMemory, BalloonReport } from '../balloon-device.ts';
 import { VIA_QMP } from '../via.ts';
 
 const NS_PER_SECOND = 1_000_000_000n;
@@ -33,12 +33,14 @@ export const GUEST_STATS: readonly StatDescriptor[] = [
 
 const BY_NAME: ReadonlyMap<string, StatDescriptor> = new Map(GUEST_STATS.map((stat) => [stat.name, stat]));
 
+const INTERVAL = 'polling-interval';
+
 /** What the device says of itself. */
 export const DEVICE_STATS: readonly StatDescriptor[] = [
   describeStat('balloon-size', 'instant', BYTES),
   describeStat('last-update', 'instant', SECONDS),
   describeStat('last-update-age', 'instant', NANOSECONDS),
-  describeStat('polling-interval', 'instant', SECONDS),
+  describeStat(INTERVAL, 'instant', SECONDS),
 ];
 
 /**
@@ -64,8 +66,11 @@ export class BalloonProvider implements OfferedProvider {
   }
 
   /** @throws as {@link schemas} */
-  async stats(_domain: Domain, _request: StatsRequest, options: CallOptions): Promise<readonly Reading[]> {
-    const report = await this.#device.report(options);
+  async stats(_domain: Domain, { names }: StatsRequest, options: CallOptions): Promise<readonly Reading[]> {
+    const wantsInterval = names === undefined || names.includes(INTERVAL);
+    const report: (BalloonMemory & Partial<BalloonReport>) | undefined = wantsInterval
+      ? await this.#device.report(options)
+      : await this.#device.memory(options);
     if (report === undefined) return [];
     const collectedAtNs = nowNs();
     const stats = [
@@ -73,7 +78,7 @@ export class BalloonProvider implements OfferedProvider {
       ...entry('balloon-size', report.sizeBytes),
       ...entry('last-update', report.lastUpdateSeconds),
       ...entry('last-update-age', ageNs(report.lastUpdateSeconds, collectedAtNs)),
-      ...entry('polling-interval', BigInt(report.intervalSeconds)),
+      ...(report.intervalSeconds === undefined ? [] : entry(INTERVAL, BigInt(report.intervalSeconds))),
     ];
     return [{ via: VIA_QMP, collectedAtNs, stats }];
   }
