@@ -131,6 +131,8 @@ export interface FoundDomain {
   readonly twin?: DomainTwin;
   /** Who can measure it. Rejects where that cannot be found out: the domain then fails as a whole. */
   providers(options: CallOptions): Promise<readonly Provider[]>;
+  /** What {@link providers} would give, where that is known without asking anybody; absent or undefined where it is not. */
+  readonly knownProviders?: readonly Provider[] | undefined;
   /** `domain` completed by what takes asking the VMM: run state, number of vCPUs, name, uuid. */
   describe(options: CallOptions): Promise<Domain>;
   /** What can be read by which way and, where something cannot, why. */

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { VirtstatError } from '../model/errors.ts';
 import type { Provider, Source } from '../model/provider.ts';
+import { MAX_QUESTIONS_PER_DOMAIN } from './collections.ts';
 import { LATE_PATIENCE_MS } from './patience.ts';
 import { Registry } from './registry.ts';
 
@@ -178,6 +179,63 @@ describe('a domain that does not say any more who measures it', () => {
     await made.query({ target: 'vm' });
     isGone = true;
     expect((await made.query({ target: 'vm' }))[0]).toMatchObject({ items: [], errors: [{ code: 'DOMAIN_GONE' }] });
+  });
+});
+
+describe('a domain that knows who measures it', () => {
+  it('is not asked, as long as it knows', async () => {
+    const [known, told] = [new Counter('process'), new Counter('kvm')];
+    let knownProviders: readonly Provider[] | undefined = [known];
+    const domain = { id: 'id-a', name: 'a', source: 'test:' };
+    const found = {
+      domain,
+      get knownProviders() {
+        return knownProviders;
+      },
+      providers: async () => [told],
+      describe: async () => domain,
+      availability: async () => [],
+    };
+    const made = new Registry([{ uri: 'test:', scan: async () => [found], close: async () => undefined }]);
+    onTestFinished(() => made.close());
+    const ask = async () => (await made.query({ target: 'vm' }))[0]?.items.map(({ provider }) => provider);
+    expect(await ask()).toEqual(['process']);
+    expect(told.calls).toBe(0n);
+    knownProviders = undefined;
+    expect(await ask()).toEqual(['kvm']);
+    knownProviders = [known];
+    expect(await ask()).toEqual(['process']);
+  });
+});
+
+describe('questions', () => {
+  it.each([
+    [MAX_QUESTIONS_PER_DOMAIN - 1, 'has'],
+    [MAX_QUESTIONS_PER_DOMAIN, 'has no'],
+  ])('after %i others a domain %s last values for the first', async (others, has) => {
+    const counter = new Counter();
+    const made = registryOf([counter]);
+    const ask = (name: string) =>
+      made.query({ target: 'vm', providers: [{ provider: 'kvm', names: ['calls', name] }] });
+    await ask('first');
+    for (let other = 0; other < others; other++) await ask(`other-${other}`);
+    counter.behave = () => Promise.reject(new VirtstatError('CONNECTION_LOST', 'it went away'));
+    const [answer] = await ask('first');
+    expect(answer?.errors).toHaveLength(1);
+    expect(answer?.items).toHaveLength(has === 'has' ? 1 : 0);
+  });
+
+  it('that are asked again and again are not forgotten for others', async () => {
+    const counter = new Counter();
+    const made = registryOf([counter]);
+    const ask = (name: string) =>
+      made.query({ target: 'vm', providers: [{ provider: 'kvm', names: ['calls', name] }] });
+    for (let other = 0; other < 2 * MAX_QUESTIONS_PER_DOMAIN; other++) {
+      await ask('first');
+      await ask(`other-${other}`);
+    }
+    counter.behave = () => Promise.reject(new VirtstatError('CONNECTION_LOST', 'it went away'));
+    expect((await ask('first'))[0]?.items).toHaveLength(1);
   });
 });
 

@@ -14,10 +14,11 @@ export function isFoundByWaiting({ code }: VirtstatError): boolean {
   return FOUND_LATE.has(code);
 }
 
-/** What is known of somebody who was not there in time. */
-interface Late {
-  readonly error: VirtstatError;
-  readonly atMs: number;
+/** What is known of somebody who is asked. */
+interface Asked {
+  isUnderWay: boolean;
+  /** That they were not there in time when they were last asked, and when that was seen. */
+  late: { readonly error: VirtstatError; readonly atMs: number } | undefined;
 }
 
 /**
@@ -25,57 +26,65 @@ interface Late {
  * once at a time, and those who read meanwhile are told at once. One that hangs must not make the others' values older.
  */
 export class Patience {
-  readonly #underWay = new Set<string>();
-  readonly #late = new Map<string, Late>();
+  #asked = new Map<string, Asked>();
 
   /**
    * What `work` gives, or at once the error of the last time where that was late. `key` says who is asked for what, and
    * `what` it is, as the subject of a sentence; `work` is told whether its end is waited for, and needs a limit of its own where not.
-   * @throws what `work` raises, now or the last time; TIMEOUT
+   * Rejects with what `work` raises, now or the last time; TIMEOUT.
    */
-  async ask<T>(key: string, what: string, work: (isWaitedFor: boolean) => Promise<T>): Promise<T> {
-    const late = this.#late.get(key);
-    // Whoever asked before has given up.
-    if (this.#underWay.has(key)) throw late?.error ?? new VirtstatError('TIMEOUT', `${what} has not answered yet`);
-    const answer = this.#begin(key, () => work(late === undefined));
+  ask<T>(key: string, what: string, work: (isWaitedFor: boolean) => Promise<T>): Promise<T> {
+    let asked = this.#asked.get(key);
+    if (asked === undefined) this.#asked.set(key, (asked = { isUnderWay: false, late: undefined }));
+    const { late } = asked;
+    if (asked.isUnderWay) {
+      // Whoever asked before has given up.
+      return Promise.reject(late?.error ?? new VirtstatError('TIMEOUT', `${what} has not answered yet`));
+    }
+    const answer = begin(asked, () => work(late === undefined));
     if (late === undefined) return answer;
     answer.catch(() => undefined);
-    if (performance.now() - late.atMs < LATE_KNOWN_MS) throw late.error;
+    if (performance.now() - late.atMs < LATE_KNOWN_MS) return Promise.reject(late.error);
     return orAfter(LATE_PATIENCE_MS, answer, () => {
       throw late.error;
     });
   }
 
-  /** Whether anybody was late whose key begins like that. */
-  isAnyLate(keyStart: string): boolean {
-    for (const key of this.#late.keys()) if (key.startsWith(keyStart)) return true;
+  /** Whether anybody was late. */
+  get isAnyLate(): boolean {
+    for (const { late } of this.#asked.values()) if (late !== undefined) return true;
     return false;
   }
 
   /** Forgets who was late, and who is still being asked. */
   forget(): void {
-    this.#late.clear();
-    this.#underWay.clear();
+    this.#asked = new Map();
   }
+}
 
-  /** Forgets whom `isKept` does not take by their key. */
-  retain(isKept: (key: string) => boolean): void {
-    for (const key of this.#late.keys()) if (!isKept(key)) this.#late.delete(key);
-  }
-
-  async #begin<T>(key: string, work: () => Promise<T>): Promise<T> {
-    this.#underWay.add(key);
-    try {
-      const answer = await work();
-      this.#late.delete(key);
-      return answer;
-    } catch (error) {
-      // Whoever was late stays so until there is an answer: a connection that ends meanwhile does not make the next one quick.
-      if (VirtstatError.is(error) && (isFoundByWaiting(error) || this.#late.has(key)))
-        this.#late.set(key, { error, atMs: performance.now() });
-      throw error;
-    } finally {
-      this.#underWay.delete(key);
+/** Promises and no async function: this is done for every provider of every domain of a host each second. */
+function begin<T>(asked: Asked, work: () => Promise<T>): Promise<T> {
+  const fail = (error: unknown): never => {
+    asked.isUnderWay = false;
+    // Whoever was late stays so until there is an answer: a connection that ends meanwhile does not make the next one quick.
+    if (VirtstatError.is(error) && (isFoundByWaiting(error) || asked.late !== undefined)) {
+      asked.late = { error, atMs: performance.now() };
     }
+    throw error;
+  };
+  asked.isUnderWay = true;
+  return started(work).then((answer) => {
+    asked.isUnderWay = false;
+    asked.late = undefined;
+    return answer;
+  }, fail);
+}
+
+/** What throws before it waits for anything rejects, too. */
+function started<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return work();
+  } catch (error) {
+    return Promise.reject(error);
   }
 }

@@ -69,18 +69,14 @@ export class Registry {
   #deadlineMs: number;
   readonly #providers: Provider[] = [];
   readonly #last = { providers: new LastProviders(), schemas: new LastSchemas() };
-  readonly #collections = new Collections((found, filter, collecting) => {
+  readonly #collections = new Collections((found, filter, question) => {
     const { signal } = this.#closing;
-    const limit = { signal, timeoutMs: this.#deadlineMs };
-    return this.#attempt(found, signal, (call) =>
-      collectSamples(
-        found,
-        this.#providers,
-        filter,
-        { ...collecting, lastProviders: this.#last.providers, limit },
-        call,
-      ),
-    );
+    const collecting = {
+      question,
+      lastProviders: this.#last.providers,
+      limit: { signal, timeoutMs: this.#deadlineMs },
+    };
+    return this.#attempt(found, signal, (call) => collectSamples(found, this.#providers, filter, collecting, call));
   });
   readonly #closing = new AbortController();
 
@@ -220,9 +216,8 @@ export class Registry {
   /** Values now, by domain. Never rejects for what a domain does; a name that does not exist drops out silently. */
   async query(filter: StatsFilter, options: QueryOptions = {}): Promise<readonly SampleAnswer[]> {
     const found = await this.#find(options);
-    const answers = await inTurns(found, (result) =>
-      isFailedSource(result) ? failedAnswer(result) : this.#collections.query(result, filter, options),
-    );
+    const ask = this.#collections.asking(filter, options);
+    const answers = await inTurns(found, (result) => (isFailedSource(result) ? failedAnswer(result) : ask(result)));
     return options.takesPacked ? answers : answers.map(plainAnswer);
   }
 

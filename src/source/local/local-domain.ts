@@ -61,6 +61,8 @@ export class LocalDomain implements FoundDomain {
   readonly #own: readonly OfferedProvider[];
   readonly #interfaces: OfferedProvider;
   #inLibvirt: DomainInLibvirt | undefined;
+  /** Who measures it, and what decided that. */
+  #decided: { readonly by: object; readonly providers: readonly Provider[] } | undefined;
   /** Those that the monitor offered beside KVM's when it was last asked: it may be out of reach by now. */
   #offered: readonly Provider[] = [];
 
@@ -109,8 +111,16 @@ export class LocalDomain implements FoundDomain {
   }
 
   async providers(options: CallOptions): Promise<readonly Provider[]> {
+    const by = this.#decisive;
     const { kvm, own, interfaces } = await this.#ways(options);
-    return [kvm, ...this.#offered, ...own, this.#accounts, interfaces];
+    const providers = [kvm, ...this.#offered, ...own, this.#accounts, interfaces];
+    if (by !== undefined && by === this.#decisive) this.#decided = { by, providers };
+    return providers;
+  }
+
+  get knownProviders(): readonly Provider[] | undefined {
+    const decided = this.#decided;
+    return decided !== undefined && decided.by === this.#decisive ? decided.providers : undefined;
   }
 
   async describe(options: CallOptions): Promise<Domain> {
@@ -155,6 +165,16 @@ export class LocalDomain implements FoundDomain {
     this.#files.close();
     this.#accounts.close();
     this.#monitor.close();
+  }
+
+  /**
+   * What decides by itself who measures what, as long as it is this very object: what the monitor offers, or why it is left alone
+   * where that leaves nobody else to ask. Undefined where somebody has to be asked.
+   */
+  get #decisive(): object | undefined {
+    const { outOfReach, hasAnswered, relay } = this.#monitor;
+    if (outOfReach === undefined) return relay?.knownOffer;
+    return hasAnswered || this.#options.libvirt?.() === undefined ? outOfReach : undefined;
   }
 
   /** Who measures what by the best way that is open now. @throws DOMAIN_GONE */

@@ -41,10 +41,15 @@ export class Kept<T> {
     }
   }
 
+  /** What was told, while it holds; undefined where it would have to be asked. */
+  get known(): { readonly value: T } | undefined {
+    return this.#held !== undefined && this.#holds(this.#held) ? this.#held : undefined;
+  }
+
   /** What was told. @throws what asking raises; it is asked again next time */
   async get(options: CallOptions): Promise<T> {
-    const held = this.#held;
-    if (held !== undefined && this.#holds(held)) return held.value;
+    const { known } = this;
+    if (known !== undefined) return known.value;
     if (this.#asking === undefined) {
       const asking = this.#learn().finally(() => {
         if (this.#asking === asking) this.#asking = undefined;

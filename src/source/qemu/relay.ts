@@ -84,6 +84,11 @@ export class Relay implements MonitorRelay {
     return this.#offer.get(options);
   }
 
+  /** The last {@link offer}, while it holds; undefined where QEMU would have to be asked. */
+  get knownOffer(): Offer | undefined {
+    return this.#offer.known?.value;
+  }
+
   /** One provider for each that `query-stats` names; none where QEMU offers nothing. @throws as {@link offer} */
   async offered(options: CallOptions): Promise<readonly Provider[]> {
     const { schemas } = await this.offer(options);

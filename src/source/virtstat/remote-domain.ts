@@ -30,16 +30,20 @@ export class RemoteDomain implements FoundDomain {
 
   /** Those that have a schema there. */
   async providers(options: CallOptions): Promise<readonly Provider[]> {
+    const { knownProviders } = this;
+    if (knownProviders !== undefined) return knownProviders;
     const askedMs = performance.now();
-    if (this.#providers !== undefined && askedMs - this.#providers.askedMs < PROVIDERS_MAX_AGE_MS) {
-      return this.#providers.known;
-    }
     const { schemas, errors } = await this.#schemas(options);
     const byName = Map.groupBy(schemas, ({ provider }) => provider);
     const providers = [...byName].map(([name, own]) => this.#provider(name, own));
     if (errors.length === 0) this.#providers = { known: providers, askedMs };
     else if (providers.length === 0) throw errors[0];
     return providers;
+  }
+
+  get knownProviders(): readonly Provider[] | undefined {
+    const asked = this.#providers;
+    return asked !== undefined && performance.now() - asked.askedMs < PROVIDERS_MAX_AGE_MS ? asked.known : undefined;
   }
 
   async describe(options: CallOptions): Promise<Domain> {
