@@ -10,7 +10,8 @@ export interface LinePlace {
 }
 
 const NEWLINE = 0x0a;
-const BLANKS: ReadonlySet<number | undefined> = new Set([0x20, 0x09]);
+const BLANK = 0x20;
+const TAB = 0x09;
 
 interface Needle {
   readonly start: Buffer;
@@ -36,6 +37,37 @@ export function lines(places: readonly LinePlace[]): Decode {
       return number < 0 ? undefined : decimalAt(bytes, afterBlanks(bytes, number), sizeBytes);
     });
   };
+}
+
+/**
+ * The same for the last lines of a long file, or nearly the last: they are sought from its end. Those of a thread's
+ * `/proc/PID/task/TID/status` stand behind sixty others.
+ */
+export function lastLines(starts: readonly string[]): Decode {
+  const needles = starts.map((start) => Buffer.from(start));
+  return (bytes, sizeBytes) => {
+    const numbers = new Array<bigint | undefined>(needles.length).fill(undefined);
+    let end = sizeBytes;
+    for (let index = needles.length - 1; index >= 0; index--) {
+      const needle = needles[index]!;
+      const line = lastLineStarting(bytes, needle, end);
+      if (line < 0) continue;
+      numbers[index] = decimalAt(bytes, afterBlanks(bytes, line + needle.length), sizeBytes);
+      end = line;
+    }
+    return numbers;
+  };
+}
+
+/** -1 where there is none before `end`, where a line ends. */
+function lastLineStarting(bytes: Buffer, start: Buffer, end: number): number {
+  for (let lineEnd = end; lineEnd > 0; ) {
+    let line = lineEnd - 1;
+    while (line > 0 && bytes[line - 1] !== NEWLINE) line--;
+    if (isAt(bytes, start, line, end)) return line;
+    lineEnd = line;
+  }
+  return -1;
 }
 
 /** Where the line that goes on at `from` ends and the next begins. */
@@ -71,6 +103,6 @@ function afterLabel(bytes: Buffer, label: Buffer, from: number, end: number): nu
 
 function afterBlanks(bytes: Buffer, from: number): number {
   let at = from;
-  while (BLANKS.has(bytes[at])) at++;
+  while (bytes[at] === BLANK || bytes[at] === TAB) at++;
   return at;
 }

@@ -1,6 +1,6 @@
 import { BYTES, COUNT, describeStat, NANOSECONDS, type Scale } from '../../model/describe.ts';
 import type { StatDescriptor } from '../../model/stat.ts';
-import { lines } from '../../protocol/proc/lines.ts';
+import { lastLines, lines } from '../../protocol/proc/lines.ts';
 import { waitOfSched } from '../../protocol/proc/sched.ts';
 import { type Decode, fieldsOfStat, words } from '../../protocol/proc/words.ts';
 
@@ -87,6 +87,8 @@ function switches(prefix: string): readonly (readonly [string, StatDescriptor])[
   ];
 }
 
+const SWITCHES = switches('');
+
 /** How long the fair scheduler had a thread wait for a processor: only some kernels keep that account, and only where they are told to. */
 const WAITS: Sheet = {
   file: 'sched',
@@ -106,7 +108,7 @@ export interface ThreadSheetOptions {
 export function vcpuSheets({ ticks, hasWaits }: ThreadSheetOptions): readonly Sheet[] {
   return [
     scheduling('schedstat', ''),
-    sheetOfLines('status', switches('')),
+    { ...sheetOfLines('status', SWITCHES), decode: lastLines(SWITCHES.map(([start]) => start)) },
     { file: 'stat', ...fields(ticks, [[39, describeStat('processor', 'instant', COUNT)]]) },
     ...(hasWaits ? [WAITS] : []),
   ];
