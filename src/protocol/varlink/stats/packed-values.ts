@@ -23,8 +23,15 @@ export class PackedValues extends JsonBytes {
   }
 }
 
-/** What is written around the values of each statistic, and where those stand. */
+/**
+ * What is written around the values of each statistic, and where those stand. Most statistics of most VMs are 0 for ever, and most
+ * buckets of the others: as long as nothing else comes, the text is copied as it was written once.
+ */
 interface Plan {
+  /** What is written where all values are 0, without the brackets. */
+  readonly zeros: Buffer;
+  /** Where the text of each ends in {@link zeros}. */
+  readonly zeroEnds: Int32Array;
   /** Everything that stands before the first value of each, one behind the other. */
   readonly heads: Uint8Array;
   /** Where the head of each ends in {@link heads}. */
@@ -75,18 +82,34 @@ function makePlan({ stats, places }: PackedForm): Plan {
   let end = 0;
   for (const [index, start] of starts.entries()) headEnds[index] = end += start.length;
   const values = places.reduce((sum, { size }) => sum + size, 0);
+  const kinds = Uint8Array.from(stats, ({ unit }, index) => {
+    if (places[index]!.size !== 1) return LIST;
+    return unit === 'boolean' ? BOOLEAN : NUMBER;
+  });
+  const zeros = starts.map((start, index) => Buffer.concat([start, zeroOf(kinds[index]!, places[index]!.size)]));
+  const zeroEnds = new Int32Array(stats.length);
+  let zeroEnd = 0;
+  for (const [index, zero] of zeros.entries()) zeroEnds[index] = zeroEnd += zero.length;
   return {
+    zeros: Buffer.concat(zeros),
+    zeroEnds,
     heads: Buffer.concat(starts),
     headEnds,
     firstWords: Int32Array.from(places, ({ offsetBytes }) => offsetBytes / 4),
     sizes: Int32Array.from(places, ({ size }) => size),
-    kinds: Uint8Array.from(stats, ({ unit }, index) => {
-      if (places[index]!.size !== 1) return LIST;
-      return unit === 'boolean' ? BOOLEAN : NUMBER;
-    }),
+    kinds,
     // Around the values of each: the name of the member, two brackets, and the list's own.
     maxBytes: end + values * MAX_VALUE_BYTES + stats.length * 20 + 2,
   };
+}
+
+/** What follows the start of a statistic all of whose values are 0. */
+function zeroOf(kind: number, size: number): Buffer {
+  const words = new Uint32Array(2 * size);
+  const out = Buffer.alloc(size * MAX_VALUE_BYTES + 20);
+  const end = writeValue(kind, words, 0, size, out, 0);
+  out[end] = CLOSE_BRACE;
+  return out.subarray(0, end + 1);
 }
 
 /** The words where they lie; a block that lies askew is copied. */
@@ -98,15 +121,31 @@ function wordsOf(bytes: Uint8Array): Uint32Array {
 function writeStats(plan: Plan, words: Uint32Array, out: Uint8Array, start: number): number {
   const { heads: names, headEnds, firstWords, sizes, kinds } = plan;
   let at = start;
-  let from = 0;
+  /** From there on there were zeros only. */
+  let firstZero = 0;
   out[at++] = OPEN_BRACKET;
   for (let index = 0; index < kinds.length; index++) {
-    for (const end = headEnds[index]!; from < end; from++) out[at++] = names[from]!;
+    if (isZero(words, firstWords[index]!, sizes[index]!)) continue;
+    at = writeZeros(plan, firstZero, index, out, at);
+    firstZero = index + 1;
+    for (let from = index === 0 ? 0 : headEnds[index - 1]!; from < headEnds[index]!; from++) out[at++] = names[from]!;
     at = writeValue(kinds[index]!, words, firstWords[index]!, sizes[index]!, out, at);
     out[at++] = CLOSE_BRACE;
   }
+  at = writeZeros(plan, firstZero, kinds.length, out, at);
   out[at++] = CLOSE_BRACKET;
   return at;
+}
+
+function isZero(words: Uint32Array, first: number, size: number): boolean {
+  for (let word = first, end = first + 2 * size; word < end; word++) if (words[word] !== 0) return false;
+  return true;
+}
+
+/** The statistics from one to before another. */
+function writeZeros({ zeros, zeroEnds }: Plan, first: number, end: number, out: Uint8Array, at: number): number {
+  if (first === end) return at;
+  return at + zeros.copy(out, at, first === 0 ? 0 : zeroEnds[first - 1], zeroEnds[end - 1]);
 }
 
 function writeValue(
