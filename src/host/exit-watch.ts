@@ -13,6 +13,8 @@ export const EXIT_CHECK_INTERVAL_MS = 50;
  */
 export class ExitWatch {
   readonly #callbacks = new Map<ProcessHandle, () => void>();
+  /** Those of the callbacks; undefined where they are others by now. */
+  #handles: readonly ProcessHandle[] | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   /**
@@ -21,6 +23,7 @@ export class ExitWatch {
    */
   watch(handle: ProcessHandle, onExit: () => void): () => void {
     this.#callbacks.set(handle, onExit);
+    this.#handles = undefined;
     if (this.#timer === undefined) this.#plan();
     return () => this.#forget(handle);
   }
@@ -33,9 +36,8 @@ export class ExitWatch {
   /** Looks now. */
   check(): void {
     for (const handle of this.#callbacks.keys()) if (handle.pidfd < 0) this.#forget(handle);
-    const handles = new Map([...this.#callbacks.keys()].map((handle) => [handle.pidfd, handle]));
-    for (const pidfd of exitedAmong([...handles.keys()])) {
-      const handle = handles.get(pidfd)!;
+    this.#handles ??= [...this.#callbacks.keys()];
+    for (const handle of exitedAmong(this.#handles)) {
       const onExit = this.#callbacks.get(handle);
       this.#forget(handle);
       onExit?.();
@@ -54,6 +56,7 @@ export class ExitWatch {
 
   #forget(handle: ProcessHandle): void {
     this.#callbacks.delete(handle);
+    this.#handles = undefined;
     if (this.#callbacks.size > 0) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -108,7 +108,8 @@ describe('a process', () => {
       expect(onExit).toHaveBeenCalledOnce();
       expect(onOtherExit).not.toHaveBeenCalled();
       expect(handle.isAlive()).toBe(false);
-      expect(exitedAmong([self.pidfd, handle.pidfd])).toStrictEqual([handle.pidfd]);
+      expect(exitedAmong([self, handle])).toStrictEqual([handle]);
+      expect(exitedAmong([])).toStrictEqual([]);
       expect(() => handle.take(0)).toThrow(expect.objectContaining({ code: 'DOMAIN_GONE' }));
       expect(watch.size).toBe(1);
       unwatch();

@@ -95,16 +95,23 @@ export function pread(fd: number, into: Uint8Array, sizeBytes: number, offsetByt
   }
 }
 
-/** Which of these pidfds stand for a process that has exited, by one system call that does not wait. */
-export function exitedAmong(pidfds: readonly number[]): readonly number[] {
-  if (pidfds.length === 0) return [];
-  const entries = new Int32Array(pidfds.length * POLLFD_WORDS);
-  const halves = new Int16Array(entries.buffer);
-  for (const [index, pidfd] of pidfds.entries()) fillEntry(entries, halves, index, pidfd);
-  return poll(entries, pidfds.length) === 0
+/** Which of these processes have exited, by one system call that does not wait. A closed pidfd tells nothing any more. */
+export function exitedAmong<T extends { readonly pidfd: number }>(processes: readonly T[]): readonly T[] {
+  if (processes.length * POLLFD_WORDS > entries.length) {
+    entries = new Int32Array(2 * processes.length * POLLFD_WORDS);
+    entryHalves = new Int16Array(entries.buffer);
+  }
+  for (let index = 0; index < processes.length; index++) {
+    fillEntry(entries, entryHalves, index, processes[index]!.pidfd);
+  }
+  return poll(entries, processes.length) === 0
     ? []
-    : pidfds.filter((_, index) => halves[index * POLLFD_WORDS * 2 + 3] !== 0);
+    : processes.filter((_, index) => entryHalves[index * POLLFD_WORDS * 2 + 3] !== 0);
 }
+
+/** Memory for many entries, used again and again: all of a host are looked at several times in a second. */
+let entries = new Int32Array(0);
+let entryHalves = new Int16Array(0);
 
 /** Whether the process behind one pidfd has exited; made for being asked before and after every sample. */
 export function hasExited(pidfd: number): boolean {

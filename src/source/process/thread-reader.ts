@@ -21,8 +21,8 @@ export class ThreadReader {
   readonly #form: PackedForm;
   /** `timeslices` from which on the values that were read are final. */
   #finalSince: bigint | undefined;
-  /** What all files but the first told, packed where nothing is missing. */
-  #kept: Uint8Array | readonly StatEntry[] = [];
+  /** What all files but the first told: all values packed, where nothing was missing. */
+  #kept: Buffer | readonly StatEntry[] = [];
 
   /** The first two sheets are those of scheduling and of context switches. */
   constructor(folder: ProcessFolder, threadId: number, sheets: readonly Sheet[]) {
@@ -51,16 +51,12 @@ export class ThreadReader {
   readAll(): Told {
     const scheduling = this.#scheduling.values();
     const timeslices = scheduling?.[SCHEDULING_TIMESLICES];
-    if (timeslices === undefined || timeslices !== this.#finalSince) this.#readOthers(timeslices);
-    const kept = this.#kept;
-    const bytes = kept instanceof Uint8Array ? pack([scheduling], this.#form.stats.length) : undefined;
-    if (bytes !== undefined && kept instanceof Uint8Array) {
-      bytes.set(kept, bytes.length - kept.length);
-      return { form: this.#form, bytes };
-    }
+    const isFinal = timeslices !== undefined && timeslices === this.#finalSince;
+    const bytes = isFinal ? this.#packedAgain(scheduling) : this.#readOthers(scheduling, timeslices);
+    if (bytes !== undefined) return { form: this.#form, bytes };
     const entries: StatEntry[] = [];
     if (scheduling !== undefined) this.#scheduling.add(scheduling, entries, undefined);
-    entries.push(...(kept instanceof Uint8Array ? this.#entriesOf(kept) : kept));
+    entries.push(...(this.#kept instanceof Uint8Array ? this.#othersOf(this.#kept) : this.#kept));
     return entries;
   }
 
@@ -73,18 +69,26 @@ export class ThreadReader {
     return [this.#scheduling, this.#switches, ...this.#others];
   }
 
-  #readOthers(timeslices: bigint | undefined): void {
+  /** All values, packed; undefined where one is missing. What the others told is kept. */
+  #readOthers(scheduling: Numbers | undefined, timeslices: bigint | undefined): Buffer | undefined {
     const readers = [this.#switches, ...this.#others];
     const told = readers.map((reader) => reader.values());
-    this.#kept = pack(told, this.#form.stats.length - this.#scheduling.sheet.stats.length) ?? entriesOf(readers, told);
+    const bytes = pack([scheduling, ...told], this.#form.stats.length);
+    this.#kept = bytes ?? entriesOf(readers, told);
     const isWhole = this.#readers.every(({ refusal }) => refusal === undefined);
     this.#finalSince = isWhole && timeslices !== undefined && timeslices === sumOf(told[0]) ? timeslices : undefined;
+    return bytes;
   }
 
-  #entriesOf(kept: Uint8Array): readonly StatEntry[] {
+  /** The same where the others still tell what was kept. */
+  #packedAgain(scheduling: Numbers | undefined): Buffer | undefined {
+    return this.#kept instanceof Uint8Array ? pack([scheduling], this.#form.stats.length, this.#kept) : undefined;
+  }
+
+  #othersOf(kept: Buffer): readonly StatEntry[] {
     const { stats, places } = this.#form;
     const { length } = this.#scheduling.sheet.stats;
-    return numbersOf({ form: { stats: stats.slice(length), places }, bytes: kept });
+    return numbersOf({ form: { stats: stats.slice(length), places: places.slice(length) }, bytes: kept });
   }
 }
 

@@ -21,8 +21,11 @@ export function formOf(sheets: readonly Sheet[]): PackedForm {
   return form;
 }
 
-/** The values one behind the other, at the start of room for `count`; undefined where one is missing, or there are more than anybody has. */
-export function pack(sheets: readonly (Numbers | undefined)[], count: number): Buffer | undefined {
+/**
+ * `count` values one behind the other, those after the ones of the sheets as they are `before`, where that is given; undefined where
+ * one is missing, or there are more than anybody has.
+ */
+export function pack(sheets: readonly (Numbers | undefined)[], count: number, before?: Buffer): Buffer | undefined {
   if (!IS_LITTLE_ENDIAN || count > VALUES.length) return undefined;
   let at = 0;
   for (const numbers of sheets) {
@@ -34,6 +37,7 @@ export function pack(sheets: readonly (Numbers | undefined)[], count: number): B
   }
   const bytes = Buffer.allocUnsafe(count * VALUE_BYTES);
   VALUE_BYTES_OF.copy(bytes);
+  before?.copy(bytes, at * VALUE_BYTES, at * VALUE_BYTES);
   return bytes;
 }
 
