@@ -50,6 +50,18 @@ export class ServedConnection<Peer = PeerCredentials> {
     this.#socket.write(bytes, onSent && ((error) => void (error ?? onSent())));
   }
 
+  /** Sends pieces of memory one behind the other, as one message. They must not change any more. */
+  writeAll(pieces: readonly Uint8Array[]): void {
+    const [only, ...others] = pieces;
+    if (only !== undefined && others.length === 0) {
+      this.write(only);
+      return;
+    }
+    this.#socket.cork();
+    for (const piece of pieces) this.write(piece);
+    this.#socket.uncork();
+  }
+
   /** Leaves what the client sends in the system, until {@link resume}. */
   pause(): void {
     this.#socket.pause();

@@ -39,7 +39,7 @@ export class QmpClient {
       backend: options.backend,
       maxTokenBytes: MAX_REQUEST_BYTES,
       maxTokens: MAX_REQUEST_TOKENS,
-      send: (bytes) => this.#send(bytes),
+      send: (message) => this.#send(message),
       onHungry: () => this.#hunger(),
     });
     connection.listen({
@@ -75,8 +75,8 @@ export class QmpClient {
     if (this.#isHalfClosed && this.#session.isIdle) this.#connection.finish();
   }
 
-  #send(bytes: Uint8Array): void {
-    this.#connection.write(bytes);
+  #send(message: readonly Uint8Array[]): void {
+    this.#connection.writeAll(message);
     if (this.#connection.unsentBytes <= MAX_UNREAD_BYTES || this.#stall !== undefined) return;
     this.#stall = setTimeout(() => {
       this.#options.onDropped(this.#connection.unsentBytes);

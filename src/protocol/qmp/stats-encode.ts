@@ -1,6 +1,6 @@
+import type { MonitorValue } from '../../model/provider.ts';
 import type { StatEntry } from '../../model/sample.ts';
 import type { Schema, StatDescriptor } from '../../model/stat.ts';
-import type { JsonInput } from '../json/json.ts';
 import type { StatsResult } from './stats-reply.ts';
 
 /**
@@ -9,7 +9,7 @@ import type { StatsResult } from './stats-reply.ts';
  */
 
 /** The reply to `query-stats`. Results without stats are left out, as the `kvm` provider of QEMU does. */
-export function encodeStats(results: readonly StatsResult[]): JsonInput {
+export function encodeStats(results: readonly StatsResult[]): MonitorValue {
   return results
     .filter((result) => result.stats.length > 0)
     .map((result) => ({
@@ -20,12 +20,12 @@ export function encodeStats(results: readonly StatsResult[]): JsonInput {
     .reverse();
 }
 
-function encodeEntry({ name, value }: StatEntry): JsonInput {
+function encodeEntry({ name, value }: StatEntry): MonitorValue {
   return { name, value: typeof value === 'object' ? value.toReversed() : value };
 }
 
 /** The reply to `query-stats-schemas`. A schema without stats is sent all the same. */
-export function encodeSchemas(schemas: readonly Schema[]): JsonInput {
+export function encodeSchemas(schemas: readonly Schema[]): MonitorValue {
   return schemas
     .map((schema) => ({
       provider: schema.provider,
@@ -35,7 +35,7 @@ export function encodeSchemas(schemas: readonly Schema[]): JsonInput {
     .reverse();
 }
 
-function encodeDescriptor(stat: StatDescriptor): JsonInput {
+function encodeDescriptor(stat: StatDescriptor): MonitorValue {
   return {
     name: stat.name,
     unit: stat.unit,

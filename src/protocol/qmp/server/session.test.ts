@@ -40,7 +40,7 @@ class Client {
       backend,
       maxTokenBytes: 4096,
       maxTokens: 512,
-      send: (bytes) => (this.text += Buffer.from(bytes).toString('latin1')),
+      send: (message) => (this.text += Buffer.concat(message).toString('latin1')),
       onHungry: () => this.hungers++,
     });
   }

@@ -32,8 +32,8 @@ export interface QmpBackend {
 /** What a {@link QmpServerSession} needs from outside. */
 export interface QmpServerOptions extends ReaderLimits {
   readonly backend: QmpBackend;
-  /** Takes bytes for the client; one call for each message. */
-  readonly send: (bytes: Uint8Array) => void;
+  /** Takes a message for the client, in pieces that must not be changed; one call for each message. */
+  readonly send: (message: readonly Uint8Array[]) => void;
   /** Hears when {@link QmpServerSession.isHungry} has become true again. */
   readonly onHungry?: () => void;
 }

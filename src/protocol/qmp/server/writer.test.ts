@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { doubleText } from './double-text.ts';
 import { NameTable } from './name-table.ts';
 import type { QmpValue } from './value.ts';
-import { WrittenValue, writeMessage, writeValue } from './writer.ts';
+import { MIN_SHARED_BYTES, WrittenValue, writeMessage, writeValue } from './writer.ts';
+
+const textOf = (message: readonly Uint8Array[]): string => Buffer.concat(message).toString('latin1');
 
 describe('the order of members', () => {
   it.each([
@@ -55,7 +57,26 @@ describe('text', () => {
 
   it('is taken over where it was written before, and ends with CRLF', () => {
     const value = { return: new WrittenValue([{ value: 2n ** 64n - 1n }]) };
-    expect(String.fromCharCode(...writeMessage(value))).toBe('{"return": [{"value": 18446744073709551615}]}\r\n');
+    expect(textOf(writeMessage(value))).toBe('{"return": [{"value": 18446744073709551615}]}\r\n');
+    expect(writeValue(value)).toBe('{"return": [{"value": 18446744073709551615}]}');
+  });
+
+  it('is sent as the same bytes in every message where it is long', () => {
+    const value = 'x'.repeat(5000);
+    const written = new WrittenValue([value]);
+    const messages = ['a', 'b'].map((id) => writeMessage({ return: written, id }));
+    expect(messages.map(textOf)).toEqual(['a', 'b'].map((id) => `{"return": ["${value}"], "id": "${id}"}\r\n`));
+    for (const message of messages) expect(message.filter((piece) => piece === written.bytes)).toHaveLength(1);
+    expect(textOf(writeMessage([written, '\0', written]))).toBe(`[["${value}"], "\\u0000", ["${value}"]]\r\n`);
+    expect(writeValue({ return: written })).toBe(`{"return": ["${value}"]}`);
+  });
+
+  it.each([
+    [MIN_SHARED_BYTES - 1, 1],
+    [MIN_SHARED_BYTES, 3],
+  ])('of %i bytes makes a message of %i pieces', (sizeBytes, pieces) => {
+    const written = new WrittenValue('x'.repeat(sizeBytes - 2));
+    expect(writeMessage({ return: written })).toHaveLength(pieces);
   });
 
   it('says what JSON.parse reads', () => {

@@ -12,24 +12,42 @@ export type QmpOutput =
   | readonly QmpOutput[]
   | { readonly [name: string]: QmpOutput | undefined };
 
-/** A value that has been written once, to be sent often. */
+/** A value that has been written once, to be sent often: whoever waits for it holds no bytes of its own. */
 export class WrittenValue {
   /** As {@link writeValue} writes it. */
-  readonly text: string;
+  readonly bytes: Buffer;
 
   constructor(value: QmpOutput) {
-    this.text = writeValue(value);
+    this.bytes = bytesOf(writeValue(value));
   }
 }
 
-/** One message as QEMU puts it on the wire, with the line end. */
-export function writeMessage(message: QmpOutput): Uint8Array {
-  // Nothing but ASCII: the fastest encoding will do.
-  return Buffer.from(`${writeValue(message)}\r\n`, 'latin1');
+/** What is shorter is copied into its message: to send two pieces more costs as much. */
+export const MIN_SHARED_BYTES = 4096;
+
+/** Stands in a text where bytes that are there already are to be sent: no text of ours has it. */
+const MARK = '\0';
+
+/**
+ * One message as QEMU puts it on the wire, with the line end, in pieces that must not be changed: a long {@link WrittenValue} is
+ * a piece of its own, the same in all messages.
+ */
+export function writeMessage(message: QmpOutput): readonly Uint8Array[] {
+  const shared: Buffer[] = [];
+  const texts = `${writeValue(message, shared)}\r\n`.split(MARK);
+  return texts.flatMap((text, index) => (index === 0 ? [bytesOf(text)] : [shared[index - 1]!, bytesOf(text)]));
 }
 
-/** A value as QEMU writes it: members in the order of its hash, `": "` and `", "`, nothing but ASCII. */
-export function writeValue(value: QmpOutput): string {
+/** Nothing but ASCII: the fastest encoding will do. */
+function bytesOf(text: string): Buffer {
+  return Buffer.from(text, 'latin1');
+}
+
+/**
+ * A value as QEMU writes it: members in the order of its hash, `": "` and `", "`, nothing but ASCII. Where `shared` is given it takes
+ * long written values, for which a {@link MARK} stands in the text.
+ */
+export function writeValue(value: QmpOutput, shared?: Buffer[]): string {
   switch (typeof value) {
     case 'string':
       return writeString(value);
@@ -40,24 +58,31 @@ export function writeValue(value: QmpOutput): string {
     case 'boolean':
       return value ? 'true' : 'false';
     default:
-      return writeCompound(value);
+      return writeCompound(value, shared);
   }
 }
 
-function writeCompound(value: Extract<QmpOutput, object | null>): string {
+function writeCompound(value: Extract<QmpOutput, object | null>, shared: Buffer[] | undefined): string {
   if (value === null) return 'null';
-  if (value instanceof WrittenValue) return value.text;
-  if (Array.isArray(value)) return writeList(value);
+  if (value instanceof WrittenValue) return writeWritten(value, shared);
+  if (Array.isArray(value)) return writeList(value, shared);
   const members = isDict(value as QmpValue)
     ? membersOfDict(value as QmpDict)
     : membersOfObject(value as { readonly [name: string]: QmpOutput | undefined });
-  return `{${members.map(([name, member]) => `${writeString(name)}: ${writeValue(member)}`).join(', ')}}`;
+  return `{${members.map(([name, member]) => `${writeString(name)}: ${writeValue(member, shared)}`).join(', ')}}`;
 }
 
-function writeList(items: readonly QmpOutput[]): string {
+function writeWritten({ bytes }: WrittenValue, shared: Buffer[] | undefined): string {
+  if (shared === undefined || bytes.length < MIN_SHARED_BYTES) return bytes.toString('latin1');
+  shared.push(bytes);
+  return MARK;
+}
+
+function writeList(items: readonly QmpOutput[], shared: Buffer[] | undefined): string {
   let text = '[';
   for (let index = 0; index < items.length; index++) {
-    text += index === 0 ? writeValue(items[index] as QmpOutput) : `, ${writeValue(items[index] as QmpOutput)}`;
+    const item = writeValue(items[index] as QmpOutput, shared);
+    text += index === 0 ? item : `, ${item}`;
   }
   return `${text}]`;
 }
