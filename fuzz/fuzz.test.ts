@@ -69,15 +69,51 @@ describe('a defect', () => {
     expect(latin1(await shrink(broken, input, new Defect('found: it')))).toBe('AZ');
   });
 
+  it('is made short within a time', async () => {
+    const input = bytesOf(`${'x'.repeat(300)}A${'y'.repeat(500)}Z`);
+    expect(await shrink(broken, input, new Defect('found: it'), 0)).toEqual(input);
+  });
+
+  /** Keeps a processor as long as an input asks for, in milliseconds. */
+  const slow = (cpuMs: (input: string) => number): FuzzTarget => ({
+    ...broken,
+    check: (input) => {
+      const [start, limit] = [process.threadCpuUsage().user, 1000 * cpuMs(latin1(input))];
+      while (process.threadCpuUsage().user - start < limit);
+      return 'done';
+    },
+  });
+
   it('is also what takes too long', async () => {
-    const slow: FuzzTarget = {
-      ...broken,
-      check: () => {
-        const start = process.threadCpuUsage().user;
-        while (process.threadCpuUsage().user - start < 60_000);
-        return 'done';
-      },
-    };
-    await expect(tryOnce(slow, bytesOf(''), 50)).rejects.toThrow(/^takes \d+ ms, more than 50$/);
+    await expect(
+      tryOnce(
+        slow(() => 60),
+        bytesOf(''),
+        50,
+      ),
+    ).rejects.toThrow(/^takes \d+ ms, more than 50$/);
+  });
+
+  it('is not what took long once', async () => {
+    let times = 0;
+    await expect(
+      tryOnce(
+        slow(() => (times++ === 0 ? 60 : 1)),
+        bytesOf(''),
+        50,
+      ),
+    ).resolves.toBe('done');
+    expect(times).toBe(2);
+  });
+
+  it('may be near where the slowest input takes long, so that is told', async () => {
+    const target = slow((text) => (text === 'slow' ? 60 : 0));
+    const { slowestCpuMs } = await fuzz({
+      ...{ target, corpus: [bytesOf('fast'), bytesOf('slow'), bytesOf('fast')], seed: 1 },
+      isDone: () => true,
+      onDefect: () => undefined,
+    });
+    expect(slowestCpuMs).toBeGreaterThanOrEqual(60);
+    expect(slowestCpuMs).toBeLessThan(600);
   });
 });

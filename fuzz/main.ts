@@ -98,7 +98,8 @@ function runTarget(name: string, seed: number, forMs: number): Promise<boolean> 
       isDone = true;
       const seconds = (performance.now() - startMs) / 1000;
       const rate = Math.round(message.inputs / seconds);
-      const what = `${message.inputs} inputs in ${seconds.toFixed(0)} s, ${rate}/s, ${message.outcomes} outcomes`;
+      const slowest = `slowest ${Math.ceil(message.slowestCpuMs)} ms`;
+      const what = `${message.inputs} inputs in ${seconds.toFixed(0)} s, ${rate}/s, ${slowest}, ${message.outcomes} outcomes`;
       console.log(`${name}: ${what}, ${defects} ${defects === 1 ? 'defect' : 'defects'}`);
     });
     worker.on('error', (error) => {

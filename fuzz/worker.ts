@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { corpusOf } from './corpus.ts';
-import { faultOf, fuzz, shrink } from './fuzz.ts';
+import { type FuzzSummary, faultOf, fuzz, shrink } from './fuzz.ts';
 import { MAX_INPUT_BYTES } from './mutate.ts';
 import { targetOf } from './targets.ts';
 
@@ -16,7 +16,7 @@ export interface WorkerTask {
 /** What a worker tells: a defect with its input, made short; or what the run came to. */
 export type WorkerMessage =
   | { readonly kind: 'defect'; readonly input: Uint8Array; readonly error: string }
-  | { readonly kind: 'done'; readonly inputs: number; readonly outcomes: number };
+  | ({ readonly kind: 'done' } & FuzzSummary);
 
 /** Size of the numbers in front of the input in {@link WorkerTask.current}, in bytes. */
 export const CURRENT_HEAD_BYTES = 8;

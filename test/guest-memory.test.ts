@@ -325,7 +325,11 @@ describe('virtstatd', () => {
       .toEqual(['reporting', 'off', 'no-device']);
     const refused = await virtstat('-c', varlink, 'guest-memory', '--poll', '1');
     expect(refused).toMatchObject({ status: 2, stdout: '' });
-    expect(refused.stderr).toMatch(/^virtstat: the polling of .* cannot be switched from virtstat\+unix:.*local:/);
+    const lines = refused.stderr.trimEnd().split('\n');
+    const refusal = /^virtstat: the polling of .* cannot be switched from virtstat\+unix:.*local:/;
+    for (const line of lines) expect(line).toMatch(refusal);
+    // One of each, and none twice.
+    expect([lines.length, new Set(lines).size]).toEqual([3, 3]);
     configure(vms, `${rule('driver-*', '3s')}\n${rule('*', '1s')}`);
     daemon.child.kill('SIGHUP');
     await expect

@@ -44,8 +44,9 @@ export class CommandPolling {
     const stopped = await this.#stopped(domains, signal);
     const firstSeconds = new Map<string, bigint>();
     for (let isFirst = true; ; isFirst = false) {
-      const outcomes = await this.#keep(domains);
+      const outcomes = await this.#look(domains);
       if (isFirst) this.#requireOne(outcomes);
+      this.#tell(outcomes);
       const waiting = outcomes.some(({ domain: { id }, result }) => {
         // Somebody else's next question may be a day away.
         if (VirtstatError.is(result) || result.owner !== 'ours' || stopped.has(id)) return false;
@@ -62,9 +63,11 @@ export class CommandPolling {
   keep(domains: readonly Domain[]): void {
     if (this.#keeping !== undefined || performance.now() - this.#keptMs < KEEP_MS) return;
     this.#keptMs = performance.now();
-    this.#keeping = this.#keep(domains).finally(() => {
-      this.#keeping = undefined;
-    });
+    this.#keeping = this.#look(domains)
+      .then((outcomes) => this.#tell(outcomes))
+      .finally(() => {
+        this.#keeping = undefined;
+      });
   }
 
   /** Puts everything back as it was, and says what could not be. */
@@ -85,15 +88,16 @@ export class CommandPolling {
     );
   }
 
-  async #keep(domains: readonly Domain[]): Promise<readonly PollingOutcome[]> {
-    const wanted = domains.map((domain) => ({ domain, intervalSeconds: this.#intervalSeconds }));
-    const outcomes = await this.#keeper.keep(wanted);
-    for (const { domain, result } of outcomes) this.#tell(domain, result);
-    return outcomes;
+  #look(domains: readonly Domain[]): Promise<readonly PollingOutcome[]> {
+    return this.#keeper.keep(domains.map((domain) => ({ domain, intervalSeconds: this.#intervalSeconds })));
+  }
+
+  #tell(outcomes: readonly PollingOutcome[]): void {
+    for (const outcome of outcomes) this.#tellOne(outcome);
   }
 
   /** Each thing is said once; of a domain that cannot be reached whoever reads it hears anyway. */
-  #tell(domain: Domain, result: PollingOutcome['result']): void {
+  #tellOne({ domain, result }: PollingOutcome): void {
     if (VirtstatError.is(result) ? !REFUSALS.has(result.code) : result.owner !== 'theirs') return;
     const text = VirtstatError.is(result)
       ? result.message
@@ -107,6 +111,8 @@ export class CommandPolling {
   #requireOne(outcomes: readonly PollingOutcome[]): void {
     const errors = outcomes.flatMap(({ result }) => (VirtstatError.is(result) ? [result] : []));
     if (errors.length > 0 && errors.length === outcomes.length && errors.every(({ code }) => code === 'USAGE')) {
+      // The first is what the command ends with.
+      this.#tell(outcomes.slice(1));
       throw errors[0];
     }
   }

@@ -39,14 +39,25 @@ it('uses a chunk that comes alone where it lies, and writes to none', () => {
   expect([...first, ...second]).toEqual([1, 2, 3]);
 });
 
-it('doubles up to its bound, and grows beyond it only by what comes', () => {
+it('doubles up to its bound, and again where more waits than a message may have', () => {
   const received = new ReceivedBytes(10_000);
-  const chunk = new Uint8Array(4000);
-  const sizes = Array.from({ length: 4 }, () => {
-    received.push(chunk);
+  const sizes = [4000, 4000, 2000, 1, 1, 10_000, 1].map((sizeBytes) => {
+    received.push(new Uint8Array(sizeBytes));
     return received.bytes.length;
   });
-  expect(sizes).toEqual([4000, 8000, 12_000, 16_000]);
+  expect(sizes).toEqual([4000, 8000, 10_001, 10_001, 20_002, 20_002, 40_004]);
   received.clear();
   expect([received.bytes.length, received.sizeBytes]).toEqual([0, 0]);
+});
+
+it.each([100, 10_000, 1_000_000])('copies in proportion to what comes byte by byte, with a bound of %d', (maxBytes) => {
+  const received = new ReceivedBytes(maxBytes);
+  const memories = new Set<Uint8Array>();
+  for (let count = 0; count < 100_000; count++) {
+    received.push(Uint8Array.of(1));
+    memories.add(received.bytes);
+  }
+  expect(received.sizeBytes).toBe(100_000);
+  // From 4 KiB on it doubles: one for the first byte, six for the rest, and one that ends at the bound.
+  expect(memories.size).toBeLessThanOrEqual(8);
 });

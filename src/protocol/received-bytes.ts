@@ -18,7 +18,7 @@ export class ReceivedBytes {
   #isOwn = false;
   readonly #maxMessageBytes: number;
 
-  /** More than that, and a byte, is taken from the machine only where a single chunk has more. */
+  /** More than that, and a byte, is taken from the machine only where more than one message waits, or a chunk is longer. */
   constructor(maxMessageBytes: number) {
     this.#maxMessageBytes = maxMessageBytes;
   }
@@ -68,8 +68,11 @@ export class ReceivedBytes {
 
   #grow(moreBytes: number): void {
     const { sizeBytes } = this;
-    const doubled = Math.min(2 * sizeBytes, this.#maxMessageBytes + 1);
-    const grown = new Uint8Array(Math.max(MIN_OWN_BYTES, doubled, sizeBytes + moreBytes));
+    const neededBytes = sizeBytes + moreBytes;
+    const enoughBytes = this.#maxMessageBytes + 1;
+    // Where more waits than a message may have, its bound is none: with that every further chunk would be a copy of all.
+    const doubledBytes = neededBytes > enoughBytes ? 2 * sizeBytes : Math.min(2 * sizeBytes, enoughBytes);
+    const grown = new Uint8Array(Math.max(MIN_OWN_BYTES, doubledBytes, neededBytes));
     grown.set(this.bytes.subarray(this.start, this.#end));
     this.bytes = grown;
     this.#isOwn = true;

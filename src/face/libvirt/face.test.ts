@@ -359,11 +359,19 @@ describe('to a client of libvirt', () => {
 
   it('nothing can be changed', async () => {
     const define = (number: number) => ({ ...procedures.CONNECT_GET_TYPE, number }) as Procedure<void, unknown>;
-    await expect(connection.call(define(33), undefined)).rejects.toMatchObject({
-      errorCode: 29,
-      errorDomain: 20,
-      errorMessage: 'operation forbidden: read only access prevents virDomainShutdown',
-    });
+    const refused: readonly (readonly [procedure: number, name: string])[] = [
+      [33, 'virDomainShutdown'],
+      [277, 'virDomainGetHostname'],
+      [308, 'virDomainSetMemoryStatsPeriod'],
+      [451, 'virDomainSetThrottleGroup'],
+    ];
+    for (const [number, name] of refused) {
+      await expect(connection.call(define(number), undefined)).rejects.toMatchObject({
+        errorCode: 29,
+        errorDomain: 20,
+        errorMessage: `operation forbidden: read only access prevents ${name}`,
+      });
+    }
     await expect(connection.call(define(298), undefined)).rejects.toMatchObject({
       errorCode: 39,
       errorMessage: 'unknown procedure: 298',
