@@ -15,7 +15,7 @@
 export type { StreamAddress, TlsFiles } from './host/stream.ts';
 export { type ErrorCode, VirtstatError } from './model/errors.ts';
 export type { ProviderFilter, StatsFilter } from './model/filter.ts';
-export type { CallOptions, StatsRequest } from './model/provider.ts';
+export type { CallOptions, MonitorValue, StatsRequest } from './model/provider.ts';
 export type { StatEntry, StatValue } from './model/sample.ts';
 export type { Schema, StatDescriptor, StatType, StatUnit, UnknownCode } from './model/stat.ts';
 export {
