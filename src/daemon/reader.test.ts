@@ -26,6 +26,8 @@ class House {
   readonly registry: Registry;
   readonly #refusals: Refusals;
   access = new Access([], 990);
+  /** Called when a provider is asked. */
+  onAsked: () => void = () => undefined;
 
   constructor(uuids: readonly (string | undefined)[] = [0, 1, 2].map((index) => `${UUID}${index}`)) {
     const log: FaceLog = { info: () => undefined, warn: (facts) => void this.logged.push(facts) };
@@ -55,7 +57,10 @@ class House {
   #domain(name: string, index: number, uuid: string | undefined): FoundDomain {
     const domain: Domain = { id: `id-${index}`, name, ...(uuid && { uuid }), source: 'good:' };
     const providers = ['kvm', 'block'].map((provider): Provider => {
-      const note = (): void => void this.asked.push(`${domain.id} ${provider}`);
+      const note = (): void => {
+        this.asked.push(`${domain.id} ${provider}`);
+        this.onAsked();
+      };
       return {
         ...{ name: provider, targets: ['vm'] },
         schemas: async () => [{ provider, target: 'vm', stats: [] }],
@@ -121,6 +126,18 @@ describe('RuledReader', () => {
     ]);
     // The other domain of this name is not theirs.
     expect(seen(await reader.query({ target: 'vm' }, { domains: ['web'] }))).toEqual(['id-2 kvm block']);
+  });
+
+  it('gives nothing by rules that were changed while it was asked for', async () => {
+    const house = new House();
+    house.access = new Access([rule({ users: [5], domains: ['db', 'web'] })], 990);
+    const reader = house.reader(5);
+    const fewer = new Access([rule({ users: [5], domains: ['db'], providers: ['kvm'] })], 990);
+    house.onAsked = () => (house.access = fewer);
+    expect(seen(await reader.query({ target: 'vm' }))).toEqual(['id-1 kvm']);
+    house.access = new Access([rule({ users: [5] })], 990);
+    house.onAsked = () => (house.access = new Access([], 990));
+    expect(await reader.query({ target: 'vm' })).toEqual([]);
   });
 
   it('does not ask a domain that is not the caller’s, though it has the same name or uuid', async () => {

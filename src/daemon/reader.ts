@@ -49,12 +49,15 @@ export class RuledReader implements Reader {
     });
   }
 
-  /** Asks the permitted domains, those with the same providers together, and keeps the registry's order. */
+  /**
+   * Asks the permitted domains, those with the same providers together, and keeps the registry's order. Where the rules changed
+   * meanwhile it asks again: nobody gets by an old one what they may not read any more.
+   */
   async #ask<T extends { readonly provider: string }>(
     options: ReadOptions,
     ask: (grant: Grant, read: ReadOptions) => Promise<readonly DomainAnswer<T>[]>,
   ): Promise<readonly DomainAnswer<T>[]> {
-    const { domains, failed } = await this.#permitted(options);
+    const { domains, failed, rules } = await this.#permitted(options);
     const groups = Map.groupBy(domains, ({ grant }) => (grant === 'all' ? grant : [...grant].sort().join()));
     const asked = await Promise.all(
       [...groups.values()].map(async (group) => {
@@ -67,6 +70,7 @@ export class RuledReader implements Reader {
           .map((answer) => ({ ...answer, items: kept(answer.items, grant) }));
       }),
     );
+    if (this.#context.access() !== rules) return this.#ask(options, ask);
     const byId = new Map(asked.flat().map((answer) => [answer.domain.id, answer]));
     this.#context.states.note([...byId.values()]);
     return [...domains.flatMap(({ domain }) => byId.get(domain.id) ?? []), ...failed];
@@ -79,6 +83,7 @@ export class RuledReader implements Reader {
   async #permitted(options: ReadOptions): Promise<{
     readonly domains: readonly Permitted[];
     readonly failed: readonly DomainAnswer<never>[];
+    readonly rules: Access;
   }> {
     const { registry, refusals, access } = this.#context;
     const found = await registry.present(options);
@@ -92,7 +97,7 @@ export class RuledReader implements Reader {
       return [];
     });
     const failed = rules.seesEverything(this.#caller) ? found.filter(({ errors }) => errors.length > 0) : [];
-    return { domains, failed };
+    return { domains, failed, rules };
   }
 
   #restricted(filter: StatsFilter, grant: Grant): StatsFilter {
