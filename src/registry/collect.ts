@@ -21,78 +21,95 @@ export interface Collecting {
 }
 
 /**
- * Asks the providers that the filter selects, all at once; what one raises becomes an error beside the others' values, with
- * what there is `instead` of its own. None is waited for longer than the signal lets. Results stand in the order of the
- * providers, and of the filter's entries within each.
+ * Asks the providers that the filter selects, all at once; what one raises becomes an error beside the others' values, with its last
+ * values instead of new ones. None is waited for longer than the signal lets. Results stand in the order of the providers, and of the
+ * filter's entries within each.
  */
 export async function collectSamples(
   found: FoundDomain,
   everywhere: readonly Provider[],
   filter: StatsFilter,
   collecting: Collecting,
-  options: CallOptions,
+  { signal }: CallOptions,
 ): Promise<SampleAnswer> {
-  const { question, lastProviders, limit } = collecting;
-  const { patience } = question;
-  const { domain } = found;
-  const { target, paths } = filter;
-  const { signal } = options;
-  const what = domain.name;
-  const bounded = <T>(ask: (signal: AbortSignal) => Promise<T>) => withDeadline(ask, { ...limit, what });
+  const asking = new Asking(found, filter, collecting, signal);
+  const own = found.knownProviders ?? (await asking.providers());
   const asked: Asked[] = [];
-  for (const provider of [...(found.knownProviders ?? (await own())), ...everywhere]) {
-    if (!provider.targets.includes(target)) continue;
+  for (const provider of [...own, ...everywhere]) {
+    if (!provider.targets.includes(filter.target)) continue;
     for (const [nth, { names }] of entriesFor(filter, provider.name).entries()) asked.push({ provider, names, nth });
   }
-  // One that is named twice has its last values once.
-  const substituted = new Set<string>();
   return gather(
     found,
     asked,
-    async ({ provider, names, nth }) => {
-      const request = { target, ...(names && { names }), ...(paths && { paths }) };
-      const readings = await patience.ask(
-        nth === 0 ? provider.name : `${provider.name} ${nth}`,
-        what,
-        (isWaitedFor) => {
-          const ask = (limited: AbortSignal) => provider.stats(domain, request, { signal: limited });
-          // Another limit for each question is a good part of what a sweep costs: whoever waits has one already.
-          return isWaitedFor ? whileWanted(ask(signal), signal, what) : bounded(ask);
-        },
-      );
-      const about = { domain: what, provider: provider.name, target };
-      return samplesOf(
-        about,
-        paths === undefined ? readings : readings.filter(({ path }) => isPathSelected(paths, path)),
-        names,
-      );
-    },
-    ({ provider: { name } }, error) => {
-      if (substituted.has(name)) return [];
-      substituted.add(name);
-      return question.lastOf(name, error);
-    },
+    (entry) => asking.samples(entry),
+    (entry, error) => asking.lastSamples(entry, error),
   );
-
-  function own(): Promise<readonly Provider[]> {
-    const told = lastProviders.get(
-      domain.id,
-      patience.ask(WHO_MEASURES, what, () => bounded((limited) => found.providers({ signal: limited }))),
-      // Whoever waited for what it measures need not wait for who measures it.
-      patience.isAnyLate,
-    );
-    return whileWanted(told, signal, what);
-  }
 }
-
-/** What the patience is asked about besides the providers, whose names are not empty. */
-const WHO_MEASURES = '';
 
 /** A provider, and what is wanted of it: the nth entry of the filter that names it. */
 interface Asked {
   readonly provider: Provider;
   readonly names: readonly string[] | undefined;
   readonly nth: number;
+}
+
+/** What the patience is asked about besides the providers, whose names are not empty. */
+const WHO_MEASURES = '';
+
+/** One filter as it is put to those who measure one domain, until the signal fires. */
+class Asking {
+  readonly #found: FoundDomain;
+  readonly #filter: StatsFilter;
+  readonly #collecting: Collecting;
+  readonly #signal: AbortSignal;
+  /** Providers whose last values were given: one that is named twice has them once. */
+  readonly #substituted = new Set<string>();
+
+  constructor(found: FoundDomain, filter: StatsFilter, collecting: Collecting, signal: AbortSignal) {
+    this.#found = found;
+    this.#filter = filter;
+    this.#collecting = collecting;
+    this.#signal = signal;
+  }
+
+  /** Who measures the domain. @throws what asking it raises */
+  providers(): Promise<readonly Provider[]> {
+    const { domain } = this.#found;
+    const { lastProviders, question } = this.#collecting;
+    const { patience } = question;
+    const asked = patience.ask(WHO_MEASURES, domain.name, () =>
+      this.#bounded((signal) => this.#found.providers({ signal })),
+    );
+    // Whoever waited for what it measures need not wait for who measures it.
+    return whileWanted(lastProviders.get(domain.id, asked, patience.isAnyLate), this.#signal, domain.name);
+  }
+
+  /** @throws what the provider raises; TIMEOUT */
+  async samples({ provider, names, nth }: Asked): Promise<readonly Sample[]> {
+    const { domain } = this.#found;
+    const { target, paths } = this.#filter;
+    const request = { target, ...(names && { names }), ...(paths && { paths }) };
+    const ask = (signal: AbortSignal) => provider.stats(domain, request, { signal });
+    const who = nth === 0 ? provider.name : `${provider.name} ${nth}`;
+    const readings = await this.#collecting.question.patience.ask(who, domain.name, (isWaitedFor) =>
+      // Another limit for each question is a good part of what a sweep costs: whoever waits has one already.
+      isWaitedFor ? whileWanted(ask(this.#signal), this.#signal, domain.name) : this.#bounded(ask),
+    );
+    const chosen = paths === undefined ? readings : readings.filter(({ path }) => isPathSelected(paths, path));
+    return samplesOf({ domain: domain.name, provider: provider.name, target }, chosen, names);
+  }
+
+  /** What there is instead of them. */
+  lastSamples({ provider: { name } }: Asked, error: VirtstatError): readonly Sample[] {
+    if (this.#substituted.has(name)) return [];
+    this.#substituted.add(name);
+    return this.#collecting.question.lastOf(name, error);
+  }
+
+  #bounded<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return withDeadline(ask, { ...this.#collecting.limit, what: this.#found.domain.name });
+  }
 }
 
 /** Plain data, unless it came undecoded and nothing is to be chosen of it. */
