@@ -309,14 +309,26 @@ describe('the paths of vCPUs', () => {
     expect(await paths()).toStrictEqual(['/a', '/b', '/c']);
   });
 
-  it('belong to the sample, whatever becomes of the files while they are asked for', async () => {
+  it('are those of the files that are read, which may be looked for anew while they are asked for', async () => {
+    const { promise, resolve } = Promise.withResolvers<readonly CpuIdentity[]>();
+    cpus = () => promise;
+    const { files, paths } = await open();
+    const asked = paths();
+    const before = files.vcpus();
+    nowMs += 300_000;
+    expect(files.vcpus()).not.toBe(before);
+    resolve(named);
+    expect(await asked).toStrictEqual(['/a', '/b', '/c']);
+  });
+
+  it('are of no use where the files are closed while they are asked for', async () => {
     const { promise, resolve } = Promise.withResolvers<readonly CpuIdentity[]>();
     cpus = () => promise;
     const { files, paths } = await open();
     const asked = paths();
     files.close();
     resolve(named);
-    expect(await asked).toStrictEqual(['/a', '/b', '/c']);
+    expect(await asked).toBeUndefined();
     expect(await paths()).toBeUndefined();
     expect(files.objection('vcpu')).toMatchObject({ code: 'CLOSED' });
     expect(heldFds()).toStrictEqual([]);
