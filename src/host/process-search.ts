@@ -36,7 +36,7 @@ export class ProcessSearch {
 
   /**
    * Every process of those programs. Processes that vanish meanwhile are left out. One that `known` gives for its pid is not
-   * looked at: whoever holds a process knows without looking that it lives.
+   * looked at: whoever knows a process knows at less cost whether it still lives.
    * @throws what listing the folder of processes raises
    */
   find(known: (pid: number) => Process | undefined = () => undefined): readonly Process[] {

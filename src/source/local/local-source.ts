@@ -99,10 +99,8 @@ export class LocalSource implements Source {
     const { pids } = this.#options;
     if (pids !== undefined) return pids.flatMap((pid) => readProcess(pid, this.#procRoot) ?? []);
     try {
-      const held = new Map(
-        [...this.#domains.values()].flatMap(({ held: process }) => (process ? [[process.pid, process]] : [])),
-      );
-      return this.#search.find((pid) => held.get(pid));
+      const domains = new Map([...this.#domains.values()].map((domain) => [domain.domain.pid, domain]));
+      return this.#search.find((pid) => domains.get(pid)?.livingProcess);
     } catch (error) {
       throw VirtstatError.from(error, 'ACCESS_DENIED', `processes cannot be listed in ${this.#procRoot}`);
     }
