@@ -209,14 +209,16 @@ describe('a domain that knows who measures it', () => {
 });
 
 describe('questions', () => {
+  /** Puts as many different ones as there are names. */
+  const askerOf = (made: Registry) => (name: string) =>
+    made.query({ target: 'vm', providers: [{ provider: 'kvm', names: ['calls', name] }] });
+
   it.each([
     [MAX_QUESTIONS_PER_DOMAIN - 1, 'has'],
     [MAX_QUESTIONS_PER_DOMAIN, 'has no'],
   ])('after %i others a domain %s last values for the first', async (others, has) => {
     const counter = new Counter();
-    const made = registryOf([counter]);
-    const ask = (name: string) =>
-      made.query({ target: 'vm', providers: [{ provider: 'kvm', names: ['calls', name] }] });
+    const ask = askerOf(registryOf([counter]));
     await ask('first');
     for (let other = 0; other < others; other++) await ask(`other-${other}`);
     counter.behave = () => Promise.reject(new VirtstatError('CONNECTION_LOST', 'it went away'));
@@ -227,14 +229,21 @@ describe('questions', () => {
 
   it('that are asked again and again are not forgotten for others', async () => {
     const counter = new Counter();
-    const made = registryOf([counter]);
-    const ask = (name: string) =>
-      made.query({ target: 'vm', providers: [{ provider: 'kvm', names: ['calls', name] }] });
+    const ask = askerOf(registryOf([counter]));
     for (let other = 0; other < 2 * MAX_QUESTIONS_PER_DOMAIN; other++) {
       await ask('first');
       await ask(`other-${other}`);
     }
     counter.behave = () => Promise.reject(new VirtstatError('CONNECTION_LOST', 'it went away'));
+    expect((await ask('first'))[0]?.items).toHaveLength(1);
+  });
+
+  it('that a domain does not answer take no last values from others, however many they are', async () => {
+    const counter = new Counter();
+    const ask = askerOf(registryOf([counter]));
+    await ask('first');
+    counter.behave = () => Promise.reject(new VirtstatError('CONNECTION_LOST', 'it went away'));
+    for (let other = 0; other < 2 * MAX_QUESTIONS_PER_DOMAIN; other++) await ask(`other-${other}`);
     expect((await ask('first'))[0]?.items).toHaveLength(1);
   });
 });

@@ -6,7 +6,7 @@ import type { SampleAnswer } from './answer.ts';
 import { orAfter } from './or-after.ts';
 import { markStale, Question, type UnderWay } from './question.ts';
 
-/** Questions remembered for one domain; the one that was not asked for longest is forgotten first. */
+/** Questions remembered for one domain. One that never had a good answer is forgotten first, else the one not asked for longest. */
 export const MAX_QUESTIONS_PER_DOMAIN = 32;
 
 /** Asks a domain. Never rejects: what goes wrong is in the answer. */
@@ -38,7 +38,7 @@ export class Collections {
     this.#collect = collect;
   }
 
-  /** What gives one domain's answer to this filter after the other. It throws and rejects with the signal's reason, or CANCELLED. */
+  /** What gives one domain's answer to this filter after the other. It rejects with the signal's reason, or CANCELLED. */
   asking(
     filter: StatsFilter,
     { maxAgeMs = 0, patienceMs, signal }: CollectionOptions,
@@ -80,10 +80,17 @@ export class Collections {
   }
 }
 
-/** The one that was not asked for longest. */
+/**
+ * The one that was not asked for longest, first of those that have no last values: whoever asks a domain that hangs for this and that
+ * must not take from others what they would get instead of an answer.
+ */
 function forgetOne(questions: Map<string, Question>): void {
-  const [oldest] = [...questions].reduce((least, each) => (each[1].askedMs < least[1].askedMs ? each : least));
-  questions.delete(oldest);
+  const all = [...questions];
+  const unanswered = all.filter(([, { last }]) => last === undefined);
+  const [forgotten] = (unanswered.length > 0 ? unanswered : all).reduce((least, each) =>
+    each[1].askedMs < least[1].askedMs ? each : least,
+  );
+  questions.delete(forgotten);
 }
 
 /** The answer or, where it takes longer than that since it was asked for, the last one as it is by then. */
