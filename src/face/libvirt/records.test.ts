@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -48,6 +49,8 @@ class TestSource implements Source {
   /** Whose values are too old for everybody as soon as they are there. */
   old: readonly string[] = [];
   hasSchemas = true;
+  /** Called when a provider has been asked, before it answers. */
+  onAsked: () => Promise<void> | void = () => undefined;
 
   async scan(): Promise<readonly FoundDomain[]> {
     const backing = { file: '/images/below.qcow2', drv: 'qcow2' };
@@ -78,6 +81,7 @@ class TestSource implements Source {
     return {
       ...{ name, targets: [target], schemas: async () => [] },
       stats: async () => {
+        await this.onAsked();
         const stats = names.map((stat) => ({ name: stat, value: this.value }));
         const collectedAtNs = this.old.includes(name) ? 1n : nowNs();
         return [{ ...(path && { path }), via: 'test', collectedAtNs, stats }];
@@ -239,6 +243,18 @@ describe('who may read less', () => {
     expect(fieldsOf(await ask(SOMEBODY)).join()).not.toContain('block.0');
     access = allow();
     expect(await ask(SOMEBODY)).toEqual([]);
+  });
+
+  it('does not see where images lie when the rules change during a call', async () => {
+    access = allow('*');
+    const fewer = allow('state', 'block');
+    source.onAsked = async () => {
+      await sleep(50);
+      access = fewer;
+    };
+    const fields = fieldsOf(await ask(SOMEBODY, BLOCK));
+    expect(fields).toContain('block.0.name=vda');
+    expect(fields.join()).not.toContain('/images');
   });
 
   it('has records that are kept, too, beside those of others', async () => {

@@ -83,13 +83,13 @@ export class Statistics {
     const wantsDisks = needs.some(({ target }) => target === 'block');
     const [measured, disks] = await Promise.all([
       this.#measure(reader, domains, needs, options),
-      wantsDisks ? this.#disksOf(reader, domains, options) : new Map<string, ReadonlyMap<string, Disk>>(),
+      wantsDisks ? this.#disksOf(domains, options) : new Map<string, ReadonlyMap<string, Disk>>(),
     ]);
     await this.#learn(reader, domains, measured, options);
     return domains.map((domain, index) => {
       const { answers, failed } = measured[index]!;
       const samples = answers.flatMap((items) => items ?? []);
-      const [described, known] = [disks.get(domain.id), this.#descriptors.get(domain.id)];
+      const [described, known] = [this.#shown(disks.get(domain.id), reader, domain), this.#descriptors.get(domain.id)];
       const describe = (provider: string, target: string, name: string): StatDescriptor | undefined =>
         known?.get(keyOf(provider, target))?.get(name);
       const parts = [...answers, [...failed].join(), described, known];
@@ -186,25 +186,25 @@ export class Statistics {
     this.#descriptors.set(id, new Map([...known, [key, new Map(stats.map((stat) => [stat.name, stat]))]]));
   }
 
-  /** Whoever has only some providers of a domain does not see where its images lie. */
   async #disksOf(
-    reader: Reader,
     domains: readonly Domain[],
     options: Required<ReadingOptions>,
   ): Promise<ReadonlyMap<string, ReadonlyMap<string, Disk>>> {
     const described = await Promise.all(
       domains.map(async (domain) => {
         const disks = await this.#bookOf(this.#disks, domain, (monitor) => new DomainDisks(monitor), options);
-        if (disks === undefined) return undefined;
-        const all = await disks.get(options);
-        return [domain.id, reader.readsAllOf(domain) ? all : this.#withoutSourcesOf(all)] as const;
+        return disks && ([domain.id, await disks.get(options)] as const);
       }),
     );
     return new Map(described.filter((each) => each !== undefined));
   }
 
-  /** The same for the same disks. */
-  #withoutSourcesOf(disks: ReadonlyMap<string, Disk>): ReadonlyMap<string, Disk> {
+  /**
+   * Whoever has only some providers of a domain, by the rules as they are now, does not see where its images lie. The same for the
+   * same disks.
+   */
+  #shown(disks: ReadonlyMap<string, Disk> | undefined, reader: Reader, domain: Domain): typeof disks {
+    if (disks === undefined || reader.readsAllOf(domain)) return disks;
     const known = this.#withoutSources.get(disks) ?? withoutSources(disks);
     this.#withoutSources.set(disks, known);
     return known;
