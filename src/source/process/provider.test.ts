@@ -164,6 +164,8 @@ describe('a thread', () => {
 
   it('that was on no processor is not read again before it has been on one', async () => {
     const guest = async () => valuesOf((await provider.stats(domain, { target: 'vcpu' }, call))[0])['guest_time'];
+    // What another thread told in between is not taken for its own.
+    write(`${PID}/task/2/stat`, statText({ 43: 99 }));
     write(`${PID}/task/1/schedstat`, '1000 17 7\n');
     expect(await guest()).toBe(43n);
     write(`${PID}/task/1/stat`, statText({ 43: 44 }));
