@@ -5,7 +5,7 @@ import { LibvirtRefusal } from '../../protocol/libvirt/refusal.ts';
  * What libvirt keeps from those who may only read a domain, by number: its function for it. That is what would change one, and
  * what asks the agent in a guest. Any other procedure that is not served is unknown.
  */
-const WRITES: ReadonlyMap<number, string> = new Map([
+const NOT_FOR_READERS: ReadonlyMap<number, string> = new Map([
   [8, 'virDomainAttachDevice'],
   [9, 'virDomainCreate'],
   [10, 'virDomainCreateXML'],
@@ -141,8 +141,8 @@ const WRITES: ReadonlyMap<number, string> = new Map([
 ]);
 
 /** As libvirt refuses it on its read-only socket; undefined for what it does not refuse there. */
-export function refusalOfWrite(procedure: number): LibvirtRefusal | undefined {
-  const name = WRITES.get(procedure);
+export function refusalOf(procedure: number): LibvirtRefusal | undefined {
+  const name = NOT_FOR_READERS.get(procedure);
   return name === undefined ? undefined : denied(`read only access prevents ${name}`);
 }
 
