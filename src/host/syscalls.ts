@@ -113,7 +113,7 @@ export function exitedAmong<T extends { readonly pidfd: number }>(processes: rea
 let entries = new Int32Array(0);
 let entryHalves = new Int16Array(0);
 
-/** Whether the process behind one pidfd has exited; made for being asked before and after every sample. */
+/** Whether the process behind one pidfd has exited; made for being asked after every sample. */
 export function hasExited(pidfd: number): boolean {
   fillEntry(SINGLE_ENTRY, SINGLE_ENTRY_HALVES, 0, pidfd);
   return poll(SINGLE_ENTRY, 1) > 0;

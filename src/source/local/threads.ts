@@ -47,7 +47,7 @@ export class Threads {
   readonly #cpus: LastTold<CpuIdentity>;
   readonly #iothreads: LastTold<Told>;
   #told: { readonly vcpus: readonly VcpuIdentity[]; readonly atMs: number; readonly paths: Paths } | undefined;
-  /** Those that the stats files named: their threads live as long as they do. */
+  /** Those that the stats files named; one that ends is left out by whoever reads it. */
   #filedThreads: FiledThreads | undefined;
   /** Those whose name is known for good. */
   #threads: ReadonlyMap<number, NamedThread> = new Map();
