@@ -1,7 +1,10 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
-/** A port of the loopback that passes everything on to another one, and counts it. Where nobody listens there, it closes the connection. */
+/**
+ * A port of the loopback that passes everything on to another one, and counts it. Where nobody listens there, it closes the
+ * connection.
+ */
 export class CountingRelay implements AsyncDisposable {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();

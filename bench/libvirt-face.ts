@@ -23,9 +23,9 @@ export async function run(): Promise<readonly (BenchResult | BenchSkip)[]> {
 }
 
 /**
- * `virsh domstats` of 20 domains through virtstatd, against the same through the libvirtd that runs them. In one session of virsh, what
- * it takes has nothing of virsh's own start in it, which is the same for both; a whole command has. What virtstatd answers is either
- * read for this command, or young enough for the one who asks.
+ * `virsh domstats` of 20 domains through virtstatd, against the same through the libvirtd that runs them. In one session of
+ * virsh, what it takes has nothing of virsh's own start in it, which is the same for both; a whole command has. What virtstatd
+ * answers is either read for this command, or young enough for the one who asks.
  */
 export async function measure(): Promise<readonly BenchResult[]> {
   await using domains = await LibvirtDomains.start('lvface', DOMAINS);

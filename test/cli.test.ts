@@ -353,7 +353,10 @@ interface Shown {
   readonly isAlternate: boolean;
 }
 
-/** Runs the program, behind another if one is given, on a terminal of its own, presses q once `text` was seen and some time has passed, and looks at the screen. */
+/**
+ * Runs the program, behind another if one is given, on a terminal of its own, presses q once `text` was seen and some time has
+ * passed, and looks at the screen.
+ */
 async function onTerminal(args: readonly string[], text: string, before: readonly string[] = []): Promise<Shown> {
   const words = [...before, process.execPath, BIN, ...args].map((word) => `'${word}'`).join(' ');
   const command = `stty cols 100 rows 24; TERM=xterm ${words}; echo status=$?; stty -a | grep -q ' icanon .* echo ' || echo raw`;

@@ -116,7 +116,8 @@ export class Daemon {
   /**
    * Takes the runtime directory, looks for domains, and resolves when every face listens. What was started is stopped again
    * where one cannot.
-   * @throws ADDRESS_IN_USE, ACCESS_DENIED, URI_INVALID, URI_UNSUPPORTED, TLS_FAILED, CONFIG_INVALID, QUEUE_UNUSABLE, what a face raises
+   * @throws ADDRESS_IN_USE, ACCESS_DENIED, URI_INVALID, URI_UNSUPPORTED, TLS_FAILED, CONFIG_INVALID, QUEUE_UNUSABLE, what a face
+   * raises
    */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const { config, log, activated = new Map<string, number>() } = options;

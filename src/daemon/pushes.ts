@@ -48,8 +48,8 @@ export class DaemonPushes {
   }
 
   /**
-   * Begins those that are new, ends those that are there no more and has the others go on by what the configuration says now. What waits
-   * for one that is there no more stays in its files.
+   * Begins those that are new, ends those that are there no more and has the others go on by what the configuration says now.
+   * What waits for one that is there no more stays in its files.
    * @throws what {@link Push.open} throws for one that cannot begin; the others go on
    */
   async configure(configs: readonly PushConfig[]): Promise<void> {

@@ -63,7 +63,8 @@ export class RuledReader implements Reader {
       [...groups.values()].map(async (group) => {
         const [{ grant }] = group as [Permitted, ...Permitted[]];
         const ids = new Set(group.map(({ domain }) => domain.id));
-        // Names and uuids may be shared with a domain that is not the caller's: it is not asked, so that nobody notices how long it takes.
+        // Names and uuids may be shared with a domain that is not the caller's: it is not asked, so that nobody notices how long
+        // it takes.
         const answers = await ask(grant, { ...options, domains: [...ids] });
         return answers
           .filter(({ domain }) => ids.has(domain.id))

@@ -29,7 +29,10 @@ export class TlsFeed implements TlsOffer {
     return () => void this.#listeners.delete(onChange);
   }
 
-  /** Reads the files again. Returns what has connections use them from then on, and says whether they are others. @throws TLS_FAILED */
+  /**
+   * Reads the files again. Returns what has connections use them from then on, and says whether they are others. @throws
+   * TLS_FAILED
+   */
   async reread(files: TlsServerFiles): Promise<() => boolean> {
     const material = await read(files);
     return () => {

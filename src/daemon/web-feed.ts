@@ -33,7 +33,10 @@ export class WebFeed implements WebOffer {
     return () => void this.#listeners.delete(onChange);
   }
 
-  /** Reads the file again. Returns what has requests go by it from then on, and says whether it is another one. @throws CONFIG_INVALID */
+  /**
+   * Reads the file again. Returns what has requests go by it from then on, and says whether it is another one. @throws
+   * CONFIG_INVALID
+   */
   async reread(path: string): Promise<() => boolean> {
     const { security, files } = await read(path);
     if ((security.tls === undefined) !== (this.#current.tls === undefined)) {

@@ -4,7 +4,10 @@ const FIRST_MS = 500;
 /** The longest, in milliseconds. */
 export const MAX_BACKOFF_MS = 60_000;
 
-/** How long to wait before the next attempt: twice as long each time, and somewhere in the upper half of that, so that a thousand hosts do not come back at once. */
+/**
+ * How long to wait before the next attempt: twice as long each time, and somewhere in the upper half of that, so that a thousand
+ * hosts do not come back at once.
+ */
 export class Backoff {
   readonly #random: () => number;
   #failures = 0;

@@ -6,7 +6,10 @@ import type { SenderListener } from './sender.ts';
 /** Why samples never arrive: `refused` by the engine, or what a queue loses. */
 export type DropCause = LossReason | 'refused';
 
-/** Counts what becomes of samples, and tells the log where that changes: when something begins to go wrong, and when it goes well again. */
+/**
+ * Counts what becomes of samples, and tells the log where that changes: when something begins to go wrong, and when it goes well
+ * again.
+ */
 export class PushTally implements QueueListener, SenderListener {
   readonly #push: string;
   readonly #log: PushLog;

@@ -9,7 +9,10 @@ const MAX_BURSTS = 1000;
 /** Writes a line: what happened, with `count`, how often since the last such line. */
 export type BurstLine = (facts: LogFacts) => void;
 
-/** Tells of things that others can make happen as often as they like: at once the first time, then at most once in {@link BURST_MS}. */
+/**
+ * Tells of things that others can make happen as often as they like: at once the first time, then at most once in {@link
+ * BURST_MS}.
+ */
 export class BurstLog {
   readonly #intervalMs: number;
   readonly #bursts = new Map<string, { count: number; line: BurstLine; timer: NodeJS.Timeout }>();

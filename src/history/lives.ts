@@ -4,7 +4,10 @@ import type { SegmentDomain } from './segment-info.ts';
 import type { Segment } from './segments.ts';
 import { joinedAll, overlap, type Span } from './span.ts';
 
-/** A domain through the whole of a recording: under all its names, and all times that it was started with the same uuid. Spans `collected-at` of its samples. */
+/**
+ * A domain through the whole of a recording: under all its names, and all times that it was started with the same uuid. Spans
+ * `collected-at` of its samples.
+ */
 export interface Life extends Span {
   /** As it was last. */
   readonly domain: Domain;

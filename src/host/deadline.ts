@@ -97,7 +97,10 @@ export function whileWanted<T>(shared: Promise<T>, signal: AbortSignal, what: st
   });
 }
 
-/** Under this name a signal carries who is to be called when it fires. A map beside it would cost the collector of garbage as much as the waits cost. */
+/**
+ * Under this name a signal carries who is to be called when it fires. A map beside it would cost the collector of garbage as much
+ * as the waits cost.
+ */
 const LISTENERS: unique symbol = Symbol('listeners');
 
 /** A signal with its listeners. */

@@ -61,8 +61,8 @@ const TABLES: readonly SharedRead[] = ['/proc/net/tcp', '/proc/net/tcp6'].map(
 );
 
 /**
- * Whose the client's socket is, where the client is on this host and came over the loopback device; undefined for every other client, and
- * where the kernel does not say so for certain. The kernel's tables have a line for each socket (proc_net_tcp(5)):
+ * Whose the client's socket is, where the client is on this host and came over the loopback device; undefined for every other
+ * client, and where the kernel does not say so for certain. The kernel's tables have a line for each socket (proc_net_tcp(5)):
  *
  * | word | what |
  * | --- | --- |

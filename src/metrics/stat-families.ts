@@ -27,8 +27,9 @@ export interface StatFamilies {
 }
 
 /**
- * The values of domains as families: numbers in the order of the schemas, then histograms. Where more than `maxSeries` lines would come
- * of it, what is last is left out, whole families of it and for all domains alike, so that what is there can be compared.
+ * The values of domains as families: numbers in the order of the schemas, then histograms. Where more than `maxSeries` lines
+ * would come of it, what is last is left out, whole families of it and for all domains alike, so that what is there can be
+ * compared.
  */
 export async function statFamilies(
   domains: readonly DomainValues[],

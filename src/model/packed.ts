@@ -1,8 +1,8 @@
 import type { PackedForm, PackedStats, Reading, StatEntry } from './sample.ts';
 
 /**
- * A reading of packed values, which are decoded when they are first looked at. No plain data: a copy of it has no values. It is its own
- * packed values: one object less for each of hundreds of thousands of readings.
+ * A reading of packed values, which are decoded when they are first looked at. No plain data: a copy of it has no values. It is
+ * its own packed values: one object less for each of hundreds of thousands of readings.
  */
 export class PackedReading implements Reading, PackedStats {
   declare readonly path?: string;

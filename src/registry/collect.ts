@@ -167,8 +167,8 @@ export async function collectSchemas(
 }
 
 /**
- * What each gives, in their order; what one raises becomes an error beside the others' values, with what there is `instead` of its own.
- * A provider may be anybody's code: whatever it throws is one of our errors here.
+ * What each gives, in their order; what one raises becomes an error beside the others' values, with what there is `instead` of
+ * its own. A provider may be anybody's code: whatever it throws is one of our errors here.
  */
 async function gather<A extends { readonly provider: Provider }, T>(
   { domain }: FoundDomain,

@@ -5,8 +5,8 @@ import type { SampleAnswer } from './answer.ts';
 export type About = Pick<Sample, 'domain' | 'provider' | 'target'>;
 
 /**
- * A reading that came undecoded, and what it is about. Hundreds of thousands of them are made and forgotten each second, so that it has
- * little of its own. It is no plain data: to copy, print or send it on as a whole takes {@link plainSample}.
+ * A reading that came undecoded, and what it is about. Hundreds of thousands of them are made and forgotten each second, so that
+ * it has little of its own. It is no plain data: to copy, print or send it on as a whole takes {@link plainSample}.
  */
 export class PackedSample implements Sample {
   declare readonly path?: string;

@@ -49,7 +49,10 @@ export class Collector implements AsyncDisposable {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** Of requests of remote write that were taken: times of samples by their series, in milliseconds, in the order in which they came. */
+  /**
+   * Of requests of remote write that were taken: times of samples by their series, in milliseconds, in the order in which they
+   * came.
+   */
   get timesBySeries(): ReadonlyMap<string, readonly number[]> {
     const found = new Map<string, number[]>();
     for (const { body } of this.requests.filter(({ isTaken }) => isTaken)) {

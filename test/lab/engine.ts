@@ -89,9 +89,9 @@ export class Engine implements AsyncDisposable {
   }
 
   /**
-   * What is stored of the series that a selector names: the times of all samples since then, in milliseconds since 1970, ascending, each as
-   * often as it is there. Not by a query where those look elsewhere: VictoriaMetrics has them hide
-   * what is new, and count less than there is. What it has taken is to be seen some seconds later.
+   * What is stored of the series that a selector names: the times of all samples since then, in milliseconds since 1970,
+   * ascending, each as often as it is there. Not by a query where those look elsewhere: VictoriaMetrics has them hide what is
+   * new, and count less than there is. What it has taken is to be seen some seconds later.
    */
   async *stored(selector: string, sinceMs: number): AsyncGenerator<StoredSeries, void> {
     if (this.#engine === 'prometheus') {

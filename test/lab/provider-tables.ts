@@ -1,4 +1,5 @@
-// `npm run docs`: writes the tables of docs/providers.md anew, from the schemas of VMs that it starts. As root, where a tap can be made.
+// `npm run docs`: writes the tables of docs/providers.md anew, from the schemas of VMs that it starts. As root, where a tap can
+// be made.
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Schema } from '../../src/model/stat.ts';
 import { unitText } from '../../src/protocol/hmp/unit-text.ts';

@@ -17,7 +17,10 @@ const MAX_SEGMENT_BYTES = 8 << 20;
 /** From here on a segment that is done with is given back, although there is room in it. */
 const REUSED_BYTES = 1 << 20;
 
-/** Why something in a queue is not sent. `full`: newer batches took its room; `disk`: neither disk nor memory did; `damaged`: the disk gave back something else. */
+/**
+ * Why something in a queue is not sent. `full`: newer batches took its room; `disk`: neither disk nor memory did; `damaged`: the
+ * disk gave back something else.
+ */
 export type LossReason = 'full' | 'disk' | 'damaged';
 
 /** Who hears of what happens to a queue. */

@@ -107,7 +107,10 @@ export class Segment {
     return this.#places.at(-1)?.sequence;
   }
 
-  /** As {@link append}, or with the first ones alone where the disk has no room for all; resolves to how many. Rejects where it has none for one. */
+  /**
+   * As {@link append}, or with the first ones alone where the disk has no room for all; resolves to how many. Rejects where it
+   * has none for one.
+   */
   async appendSome(batches: readonly QueuedBatch[]): Promise<number> {
     for (let count = batches.length; ; count = Math.floor(count / 2)) {
       try {
@@ -119,7 +122,10 @@ export class Segment {
     }
   }
 
-  /** Writes records behind those that are there, and resolves when the disk has them. Rejects with the system's error: then none is there. */
+  /**
+   * Writes records behind those that are there, and resolves when the disk has them. Rejects with the system's error: then none
+   * is there.
+   */
   async append(batches: readonly QueuedBatch[]): Promise<void> {
     const records = batches.map(encodeRecord);
     const offsetBytes = this.#sizeBytes;
@@ -138,7 +144,10 @@ export class Segment {
     }
   }
 
-  /** The first batch that waits in it; `lost` where its record is damaged. Undefined where none waits. Rejects with the system's error. */
+  /**
+   * The first batch that waits in it; `lost` where its record is damaged. Undefined where none waits. Rejects with the system's
+   * error.
+   */
   async first(): Promise<QueuedBatch | { readonly lost: bigint } | undefined> {
     const [place] = this.#places;
     return place && ((await this.#readAt(place)) ?? { lost: place.sequence });

@@ -18,7 +18,10 @@ export const PATIENCE_MS = 100;
 export interface StatisticsOptions {
   /** How old values may be, in milliseconds; {@link DEFAULT_MAX_AGE_MS} if absent. */
   readonly maxAgeMs?: number | undefined;
-  /** How long a domain that has last values is waited for, in milliseconds; {@link PATIENCE_MS} if absent, to its deadline if infinite. */
+  /**
+   * How long a domain that has last values is waited for, in milliseconds; {@link PATIENCE_MS} if absent, to its deadline if
+   * infinite.
+   */
   readonly patienceMs?: number;
 }
 

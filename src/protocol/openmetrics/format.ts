@@ -14,8 +14,8 @@ const MAX_ACCEPT_LENGTH = 4096;
 const MAX_ACCEPT_ENTRIES = 64;
 
 /**
- * The format that a client likes best by its header Accept (RFC 9110, 12.5.1). Who asks for none of the two, or sends nothing, is given
- * Prometheus's, which every one of them reads.
+ * The format that a client likes best by its header Accept (RFC 9110, 12.5.1). Who asks for none of the two, or sends nothing, is
+ * given Prometheus's, which every one of them reads.
  */
 export function negotiate(accept: string | undefined): ExpositionFormat {
   const entries = (accept ?? '').slice(0, MAX_ACCEPT_LENGTH).split(',').slice(0, MAX_ACCEPT_ENTRIES);

@@ -7,8 +7,9 @@ import { escapeHelp, type LabelSet } from './labels.ts';
 const PIECE_LENGTH = 16_384;
 
 /**
- * The text of families, in pieces of about 16 KiB: each is made when it is asked for, so that whoever writes them out may let others have
- * their turn in between, and nothing large is ever in memory. Families must have different names, and series of one different labels.
+ * The text of families, in pieces of about 16 KiB: each is made when it is asked for, so that whoever writes them out may let
+ * others have their turn in between, and nothing large is ever in memory. Families must have different names, and series of one
+ * different labels.
  *
  * | line                               | OpenMetrics 1.0 | Prometheus 0.0.4 |
  * | ---------------------------------- | --------------- | ---------------- |

@@ -13,8 +13,9 @@ import type { StatDescriptor } from '../../model/stat.ts';
  * | bucket i         | 2^(i-1) to 2^i - 1      | (2^(i-1) - 1, 2^i - 1]: the same | (2^(i-1), 2^i]: 2^(i-1) is outside, 2^i inside |
  * | last bucket n-1  | 2^(n-2) and all above   | (2^(n-2) - 1, ∞): the same    | (2^(n-2), 2^(n-1)]: what is above is outside |
  *
- * So explicit bounds of 2^i - 1 say exactly what was counted. Exponential buckets do not: a value that is a power of two lies beyond the
- * bound that is told for it, and the last bucket has no end. They are sent only where somebody wants them, for what they cost a tenth.
+ * So explicit bounds of 2^i - 1 say exactly what was counted. Exponential buckets do not: a value that is a power of two lies
+ * beyond the bound that is told for it, and the last bucket has no end. They are sent only where somebody wants them, for what
+ * they cost a tenth.
  */
 export type HistogramForm = 'explicit' | 'exponential';
 

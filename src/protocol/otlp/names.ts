@@ -18,8 +18,8 @@ const UNIT_ENDS: ReadonlyMap<string, string> = new Map([
 /**
  * The name of a metric: `virtstat.kvm.vcpu.halt_wait` for `halt_wait_ns` of target `vcpu` of provider `kvm`. OpenTelemetry's own
  * namespace `system` is for what is measured inside of the system that it is about, and none is there for VMs seen from their host,
- * so the namespace is virtstat's. Letters outside of `[A-Za-z0-9_]` become `_`, and an end that only names the unit is left out, as the
- * guide for names wants: the unit is a field of its own.
+ * so the namespace is virtstat's. Letters outside of `[A-Za-z0-9_]` become `_`, and an end that only names the unit is left out,
+ * as the guide for names wants: the unit is a field of its own.
  */
 export function metricName(provider: string, target: string, stat: StatDescriptor): string {
   const name = [NAMESPACE, provider, target, withoutUnit(stat)].map((part) => part.replaceAll(/\W/g, '_')).join('.');

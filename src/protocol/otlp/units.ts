@@ -33,8 +33,8 @@ const UNITS: ReadonlyMap<string, string> = new Map([
 
 /**
  * The unit of UCUM that is one raw step: `ns`, `By`, `KiBy`, so that values stay the integers that they are. Where UCUM has no such
- * prefix the value is scaled, and no longer an integer. What is counted has an annotation in place of a unit (`{cycle}`); a plain number
- * has none.
+ * prefix the value is scaled, and no longer an integer. What is counted has an annotation in place of a unit (`{cycle}`); a plain
+ * number has none.
  */
 export function otlpUnitOf(scale: Scale): OtlpUnit {
   const base = scale.unit === undefined ? '' : (UNITS.get(scale.unit) ?? annotationOf(scale.unit));

@@ -101,8 +101,8 @@ const TAILS: Readonly<Record<Kind, Uint8Array>> = {
 
 /**
  * Writes requests of OTLP (ExportMetricsServiceRequest): a sum that only grows for each cumulative stat, a histogram for each
- * histogram, a gauge for everything else. Integers stay integers, but those above 2^63-1, for which `as_int` has no room: they go as the
- * nearest double. A value that is no number is left out, as are the boundaries of histograms, which are in the histograms.
+ * histogram, a gauge for everything else. Integers stay integers, but those above 2^63-1, for which `as_int` has no room: they go
+ * as the nearest double. A value that is no number is left out, as are the boundaries of histograms, which are in the histograms.
  */
 export class OtlpWriter {
   readonly #histograms: HistogramForm;

@@ -85,7 +85,10 @@ const BALLOON_TYPE = /^child<virtio-balloon-[\w-]+>$/;
 /** A name that may stand in a path of QEMU's object model. */
 const CHILD_NAME = /^[^/\p{Cc}]{1,200}$/u;
 
-/** The path of the balloon among the children of `parent`, as `qom-list` names them; undefined where there is none. @throws QMP_REPLY_INVALID */
+/**
+ * The path of the balloon among the children of `parent`, as `qom-list` names them; undefined where there is none. @throws
+ * QMP_REPLY_INVALID
+ */
 export function findBalloon(parent: string, reply: JsonValue): string | undefined {
   for (const [index, json] of asArray(reply, `qom-list ${parent}`).entries()) {
     const where = `qom-list ${parent}[${index}]`;

@@ -45,9 +45,9 @@ const TYPES: Readonly<Record<FamilyHead['type'], MetricMetadata_MetricType>> = {
 };
 
 /**
- * Writes requests of Prometheus remote write 1.0 (WriteRequest): series with the names of the text formats, one sample each, their labels
- * in the order of names. Values are doubles there: above 2^53 the nearest one. A value that was not read anew is not sent again, and
- * a series that has no new value ends with a stale marker.
+ * Writes requests of Prometheus remote write 1.0 (WriteRequest): series with the names of the text formats, one sample each,
+ * their labels in the order of names. Values are doubles there: above 2^53 the nearest one. A value that was not read anew is not
+ * sent again, and a series that has no new value ends with a stale marker.
  */
 export class RemoteWriter {
   readonly #maxSamples: number;
@@ -64,8 +64,8 @@ export class RemoteWriter {
   }
 
   /**
-   * The requests of one collection, each made when it is asked for; all must be asked for. `timeMs`, milliseconds since 1970, is the time of
-   * what does not say when it was read, and of the series that end.
+   * The requests of one collection, each made when it is asked for; all must be asked for. `timeMs`, milliseconds since 1970, is
+   * the time of what does not say when it was read, and of the series that end.
    */
   *write(families: Iterable<MetricFamily>, timeMs: number): Generator<WriteRequestBody, void> {
     this.#round++;

@@ -12,8 +12,8 @@ import { LayoutCache } from '../../protocol/kvm-stats/layout-cache.ts';
 import { StatsFile } from './stats-file.ts';
 
 /**
- * How long it may be believed that nothing was plugged because as much is open as before, in milliseconds: a look at all that is
- * open costs a hundred times as much, and takes that long at all VMs of a host at the same time.
+ * How long it may be believed that nothing was plugged because as much is open as before, in milliseconds: a look at every
+ * descriptor costs a hundred times as much, and is due at all VMs of a host at about the same time.
  */
 const LOOK_FOR_CERTAIN_MS = 300_000;
 
@@ -93,8 +93,8 @@ export class VmmFiles implements Disposable {
   }
 
   /**
-   * The vCPUs that have a file, in the order of {@link files} and of the readings of {@link sample}; the same list as long as the files
-   * are the same.
+   * The vCPUs that have a file, in the order of {@link files} and of the readings of {@link sample}; the same list as long as the
+   * files are the same.
    */
   get vcpus(): readonly VcpuScope[] {
     return this.#vcpus;
@@ -106,7 +106,8 @@ export class VmmFiles implements Disposable {
   }
 
   /**
-   * One reading for each file of `vm` or `vcpu`, under these paths in their order; where there is none, the path of a vCPU is `vcpu-M`.
+   * One reading for each file of `vm` or `vcpu`, under these paths in their order; where there is none, the path of a vCPU is
+   * `vcpu-M`.
    * @throws DOMAIN_GONE where the VM exited before or during the sample, CLOSED, or an error of {@link StatsFile.sample}
    */
   sample(target: string, paths: readonly (string | undefined)[] = []): readonly Reading[] {
@@ -125,7 +126,8 @@ export class VmmFiles implements Disposable {
 
   /**
    * Takes all files anew: vCPUs may have been plugged, and a VMM may rebuild its VM, whose old files then show frozen
-   * values. Where nothing has changed, as is seen by {@link areStillKept} and for certain now and then, they stay. Where it fails the files stay as they were, except that those of a VM that has exited are closed.
+   * values. Where nothing has changed, as is seen by {@link areStillKept} and for certain now and then, they stay. Where it fails
+   * the files stay as they were, except that those of a VM that has exited are closed.
    * @throws as {@link openStatsFiles}, and CLOSED
    */
   rescan(): void {

@@ -155,7 +155,10 @@ export class LocalDomain implements FoundDomain {
     ];
   }
 
-  /** The process, while it lives: one that is held is known to without a look at /proc, and of no other more is read than when it began. */
+  /**
+   * The process, while it lives: one that is held is known to without a look at /proc, and of no other more is read than when it
+   * began.
+   */
   get livingProcess(): Process | undefined {
     const isAlive = this.#files.isHeld || isStillRunning(this.#process, this.#options.procRoot);
     return isAlive ? this.#process : undefined;

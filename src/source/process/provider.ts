@@ -23,7 +23,10 @@ interface ThreadSheets {
   readonly iothread: readonly Sheet[];
 }
 
-/** By whether the scheduler keeps its accounts: the same for every VM of this machine, so that what is prepared for their form is prepared once. */
+/**
+ * By whether the scheduler keeps its accounts: the same for every VM of this machine, so that what is prepared for their form is
+ * prepared once.
+ */
 const threadSheets = new Map<boolean, ThreadSheets>();
 
 function threadSheetsOf(options: ThreadSheetOptions): ThreadSheets {

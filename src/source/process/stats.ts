@@ -89,7 +89,10 @@ function switches(prefix: string): readonly (readonly [string, StatDescriptor])[
 
 const SWITCHES = switches('');
 
-/** How long the fair scheduler had a thread wait for a processor: only some kernels keep that account, and only where they are told to. */
+/**
+ * How long the fair scheduler had a thread wait for a processor: only some kernels keep that account, and only where they are
+ * told to.
+ */
 const WAITS: Sheet = {
   file: 'sched',
   stats: [describeStat('run_wait', 'cumulative', NANOSECONDS)],
