@@ -180,7 +180,7 @@ describe('the stats files of another process', () => {
     expect(opened.sample('vcpu')).toHaveLength(VCPUS);
   });
 
-  it('are taken anew by a rescan after a minute, without leaving the old ones open', async () => {
+  it('are taken anew by a rescan after five minutes, without leaving the old ones open', async () => {
     const { pid } = await own(1, VCPUS);
     let nowMs = performance.now();
     vi.spyOn(performance, 'now').mockImplementation(() => nowMs);
@@ -188,9 +188,14 @@ describe('the stats files of another process', () => {
     using opened = openStatsFiles(pid);
     const before = heldFds();
     const old = opened.files;
+    nowMs += 299_999;
+    opened.rescan();
+    expect(opened.files).toBe(old);
     for (let time = 0; time < 20; time++) {
-      nowMs += 60_000;
+      const last = opened.files;
+      nowMs += 300_000;
       opened.rescan();
+      expect(opened.files).not.toBe(last);
     }
     expect(heldFds().toSorted()).toStrictEqual(before.toSorted());
     expect(old.every(({ fd }) => fd === -1)).toBe(true);
