@@ -51,11 +51,11 @@ export { open } from './open.ts';
 export type { DomainAnswer, FoundDomains, ListAnswer, SampleAnswer, SchemaAnswer } from './registry/answer.ts';
 export { type CheckedRequest, type Request, resolveRequest } from './registry/check.ts';
 export { readGuestMemory } from './registry/guest-memory.ts';
-export {
-  type QueryOptions,
-  type ReadOptions,
-  Registry,
-  type RegistryOptions,
-  type SchemaReadOptions,
-  type WatchOptions,
-} from './registry/registry.ts';
+export type {
+  QueryOptions,
+  ReadOptions,
+  RegistryOptions,
+  SchemaReadOptions,
+  WatchOptions,
+} from './registry/options.ts';
+export { Registry } from './registry/registry.ts';

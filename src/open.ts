@@ -1,4 +1,5 @@
-import { Registry, type RegistryOptions } from './registry/registry.ts';
+import type { RegistryOptions } from './registry/options.ts';
+import { Registry } from './registry/registry.ts';
 import { openSources } from './source/open.ts';
 
 /**

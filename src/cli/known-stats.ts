@@ -1,6 +1,7 @@
 import { VirtstatError } from '../model/errors.ts';
 import type { SchemaAnswer } from '../registry/answer.ts';
-import type { ReadOptions, Registry } from '../registry/registry.ts';
+import type { ReadOptions } from '../registry/options.ts';
+import type { Registry } from '../registry/registry.ts';
 import { type StatWord, selectStats } from '../registry/selection.ts';
 
 /**

@@ -1,7 +1,8 @@
 import type { Domain } from '../model/domain.ts';
 import { VirtstatError } from '../model/errors.ts';
 import type { DomainAnswer, SampleAnswer } from '../registry/answer.ts';
-import type { ReadOptions, Registry } from '../registry/registry.ts';
+import type { ReadOptions } from '../registry/options.ts';
+import type { Registry } from '../registry/registry.ts';
 import { domainNames } from './domain-names.ts';
 import type { Terminal } from './terminal.ts';
 

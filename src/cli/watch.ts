@@ -1,6 +1,6 @@
 import type { StatsFilter } from '../model/filter.ts';
 import type { DomainAnswer, SchemaAnswer } from '../registry/answer.ts';
-import type { WatchOptions } from '../registry/registry.ts';
+import type { WatchOptions } from '../registry/options.ts';
 import { EXIT, type ExitStatus } from './exit.ts';
 import type { Frame } from './live/frames.tsx';
 import { document } from './render/json.ts';

@@ -1,7 +1,8 @@
 import type { MetricsReader } from '../metrics/collect.ts';
 import type { StatsFilter } from '../model/filter.ts';
 import type { SampleAnswer, SchemaAnswer } from '../registry/answer.ts';
-import type { QueryOptions, ReadOptions, Registry, SchemaReadOptions } from '../registry/registry.ts';
+import type { QueryOptions, ReadOptions, SchemaReadOptions } from '../registry/options.ts';
+import type { Registry } from '../registry/registry.ts';
 import { patternOf } from './access.ts';
 import type { DomainStates } from './domain-states.ts';
 

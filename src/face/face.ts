@@ -6,7 +6,7 @@ import type { Domain } from '../model/domain.ts';
 import type { StatsFilter } from '../model/filter.ts';
 import type { MetricFamily } from '../protocol/openmetrics/family.ts';
 import type { ListAnswer, SampleAnswer, SchemaAnswer } from '../registry/answer.ts';
-import type { QueryOptions, ReadOptions, SchemaReadOptions } from '../registry/registry.ts';
+import type { QueryOptions, ReadOptions, SchemaReadOptions } from '../registry/options.ts';
 
 /** One protocol that others read through: it listens, and knows nobody who measures. */
 export interface Face {

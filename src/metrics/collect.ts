@@ -4,7 +4,7 @@ import type { ProviderFilter, StatsFilter } from '../model/filter.ts';
 import type { Sample } from '../model/sample.ts';
 import type { Schema } from '../model/stat.ts';
 import type { SampleAnswer, SchemaAnswer } from '../registry/answer.ts';
-import type { QueryOptions, SchemaReadOptions } from '../registry/registry.ts';
+import type { QueryOptions, SchemaReadOptions } from '../registry/options.ts';
 import { domainLabels } from './domain-labels.ts';
 import { Pace } from './pace.ts';
 

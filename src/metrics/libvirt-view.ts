@@ -4,7 +4,7 @@ import { nameDisks } from '../protocol/libvirt/disk-names.ts';
 import { type DecimalScale, decimalScaleOf, UNSCALED } from '../protocol/openmetrics/decimal.ts';
 import type { MetricFamily, NumberPoint, NumberType } from '../protocol/openmetrics/family.ts';
 import { type Label, LabelSet, NO_LABELS } from '../protocol/openmetrics/labels.ts';
-import type { QueryOptions } from '../registry/registry.ts';
+import type { QueryOptions } from '../registry/options.ts';
 import { collect, type DomainValues, isSource, type MetricsReader } from './collect.ts';
 import { LIBVIRT_FAMILIES, type LibvirtFamily } from './libvirt-families.ts';
 import { ObjectLabels } from './object-labels.ts';

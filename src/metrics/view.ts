@@ -1,5 +1,5 @@
 import type { MetricFamily } from '../protocol/openmetrics/family.ts';
-import type { QueryOptions } from '../registry/registry.ts';
+import type { QueryOptions } from '../registry/options.ts';
 import { collect, isSource, type MetricsReader } from './collect.ts';
 import { domainFamilies } from './domain-families.ts';
 import type { Profile } from './profile.ts';

@@ -1,7 +1,8 @@
 import type { StatsFilter } from '../model/filter.ts';
 import { BALLOON, BALLOON_TARGET, type GuestMemory, guestMemoryOf } from '../model/guest-memory.ts';
 import type { DomainAnswer, ListAnswer, SampleAnswer, SchemaAnswer } from './answer.ts';
-import type { ReadOptions, Registry } from './registry.ts';
+import type { ReadOptions } from './options.ts';
+import type { Registry } from './registry.ts';
 
 /** What is asked of every domain. */
 export const GUEST_MEMORY_FILTER: StatsFilter = { target: BALLOON_TARGET, providers: [{ provider: BALLOON }] };

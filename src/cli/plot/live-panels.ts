@@ -1,7 +1,7 @@
 import { pause } from '../../host/pause.ts';
 import { nextTurnMs } from '../../host/turn.ts';
 import type { SampleAnswer } from '../../registry/answer.ts';
-import type { ReadOptions } from '../../registry/registry.ts';
+import type { ReadOptions } from '../../registry/options.ts';
 import { type StatWord, selectStats } from '../../registry/selection.ts';
 import { domainNames } from '../domain-names.ts';
 import { requireKnown } from '../known-stats.ts';

@@ -1,7 +1,7 @@
 import type { GuestMemory } from '../../model/guest-memory.ts';
 import type { DomainAnswer } from '../../registry/answer.ts';
 import { GUEST_MEMORY_FILTER, readGuestMemory } from '../../registry/guest-memory.ts';
-import type { ReadOptions } from '../../registry/registry.ts';
+import type { ReadOptions } from '../../registry/options.ts';
 import { EXIT, type ExitStatus, statusOfAnswers } from '../exit.ts';
 import { CommandPolling } from '../polling.ts';
 import { guestMemoryDocument } from '../render/guest-memory-document.ts';
