@@ -17,15 +17,15 @@ export async function requireKnown(
   await registry.find(read);
   const answers = await registry.schemas(read);
   const schemas = answers.flatMap(({ items }) => items);
+  const [unseen] = answers.flatMap(({ errors }) => errors);
   if (schemas.length === 0) {
-    const [error] = answers.flatMap(({ errors }) => errors);
-    throw error ?? new VirtstatError('NOTHING_MATCHED', 'nothing can be measured here; `virtstat list` says why');
+    throw unseen ?? new VirtstatError('NOTHING_MATCHED', 'nothing can be measured here; `virtstat list` says why');
   }
   for (const word of words) {
     const { target, provider } = word;
     const asked = { ...(target !== undefined && { target }), ...(provider !== undefined && { provider }) };
     await registry.explaining(asked, read, () => {
-      const [error] = selectStats([word], schemas).unknown;
+      const [error] = selectStats([word], schemas, unseen).unknown;
       if (error !== undefined) throw error;
     });
   }

@@ -38,7 +38,7 @@ export function resolveRequest(request: Request, schemas: readonly Schema[], uns
   const asked = selectSchemas(schemas, request);
   const known = asked.flatMap((schema) => schema.stats.map((stat) => stat.name));
   const kind = `stat of target ${target}${provider === undefined ? '' : ` and provider ${provider}`}`;
-  const doubt = unseen && `not everything could be looked at: ${unseen.message}`;
+  const doubt = doubtOf(unseen);
   for (const name of names ?? []) {
     checkWord('UNKNOWN_STAT', kind, name, known, { elsewhere: misplaced(name, schemas), doubt });
   }
@@ -106,6 +106,11 @@ function misplaced(word: string, schemas: readonly Schema[]): string | undefined
   if (providersOf(schemas).includes(word)) return 'it is a provider';
   const [owner] = schemas.filter(({ stats }) => stats.some(({ name }) => name === word));
   return owner && `it is a stat of target ${owner.target} and provider ${owner.provider}`;
+}
+
+/** Why a word that no schema has may be right all the same, where something could not be looked at. */
+export function doubtOf(unseen: VirtstatError | undefined): string | undefined {
+  return unseen && `not everything could be looked at: ${unseen.message}`;
 }
 
 /** What else is known about a word that is refused. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { VirtstatError } from '../model/errors.ts';
 import type { Schema } from '../model/stat.ts';
 import { parseStatWord, selectStats } from './selection.ts';
 
@@ -59,6 +60,15 @@ describe('words for stats', () => {
     expect(select('kwm:exits').unknown[0]).toMatchObject({ code: 'UNKNOWN_PROVIDER' });
     expect(select('vm/exits').unknown[0]).toMatchObject({ code: 'UNKNOWN_STAT' });
     expect(select('exists').filters).toEqual([]);
+  });
+
+  it('say why a name that nobody knows may be right all the same', () => {
+    const unseen = new VirtstatError('TIMEOUT', 'the monitor of a gave no answer');
+    const [error] = selectStats([parseStatWord('vcpu/exists')], SCHEMAS, unseen).unknown;
+    expect(error?.message).toMatch(
+      /did you mean exits\?; not everything could be looked at: the monitor of a gave no answer$/,
+    );
+    expect(select('vcpu/exists').unknown[0]?.message).toMatch(/did you mean exits\?$/);
   });
 
   it('are refused without a name', () => {

@@ -1,7 +1,7 @@
 import { VirtstatError } from '../model/errors.ts';
 import type { ProviderFilter, StatsFilter } from '../model/filter.ts';
 import type { Schema } from '../model/stat.ts';
-import { checkWord, selectSchemas } from './check.ts';
+import { checkWord, doubtOf, selectSchemas } from './check.ts';
 
 /**
  * Stats of any target, as a person names them: `[PROVIDER:][TARGET/]NAME`, where NAME may be `*`. A name alone means every
@@ -40,13 +40,16 @@ export function parseStatWord(text: string): StatWord {
   };
 }
 
-/** What the words select: the filters to ask with, and what no schema knows. */
-export function selectStats(words: readonly StatWord[], schemas: readonly Schema[]): Selection {
+/**
+ * What the words select: the filters to ask with, and what no schema knows. `unseen` is why there may be more schemas than these:
+ * what is said of a stat that none of them has, says it too.
+ */
+export function selectStats(words: readonly StatWord[], schemas: readonly Schema[], unseen?: VirtstatError): Selection {
   const unknown: VirtstatError[] = [];
   const chosen = new Map<string, Map<string, Set<string> | typeof ALL>>();
   for (const word of words) {
     try {
-      for (const { provider, target } of schemasOf(word, schemas)) {
+      for (const { provider, target } of schemasOf(word, schemas, unseen)) {
         const providers = chosen.get(target) ?? new Map<string, Set<string> | typeof ALL>();
         chosen.set(target, providers);
         const names = providers.get(provider) ?? new Set<string>();
@@ -67,12 +70,16 @@ export function selectStats(words: readonly StatWord[], schemas: readonly Schema
 }
 
 /** @throws UNKNOWN_TARGET, UNKNOWN_PROVIDER, UNKNOWN_STAT with the nearest right ones */
-function schemasOf({ target, provider, name }: StatWord, schemas: readonly Schema[]): readonly Schema[] {
+function schemasOf(
+  { target, provider, name }: StatWord,
+  schemas: readonly Schema[],
+  unseen: VirtstatError | undefined,
+): readonly Schema[] {
   const asked = selectSchemas(schemas, { ...(target !== undefined && { target }), ...(provider && { provider }) });
   if (name === undefined) return asked;
   const kind = target === undefined ? 'stat' : `stat of target ${target}`;
   const known = asked.flatMap(({ stats }) => stats.map((stat) => stat.name));
-  checkWord('UNKNOWN_STAT', kind, name, known);
+  checkWord('UNKNOWN_STAT', kind, name, known, { doubt: doubtOf(unseen) });
   return asked.filter(({ stats }) => stats.some((stat) => stat.name === name));
 }
 
