@@ -1,4 +1,4 @@
-import type { SampleAnswer } from '../registry/answer.ts';
+import type { DomainAnswer } from '../registry/answer.ts';
 import { domainNames } from './domain-names.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -12,7 +12,7 @@ export class Troubles {
   #told = new Set<string>();
 
   /** `before` is called before anything is said. */
-  constructor(terminal: Terminal, before: () => void) {
+  constructor(terminal: Terminal, before: () => void = () => {}) {
     this.#terminal = terminal;
     this.#before = before;
   }
@@ -24,7 +24,7 @@ export class Troubles {
   }
 
   /** Says what is new of a sweep's errors. */
-  tellAnswers(answers: readonly SampleAnswer[]): void {
+  tellAnswers(answers: readonly DomainAnswer<unknown>[]): void {
     const nameOf = domainNames(answers.map(({ domain }) => domain));
     const now = new Set<string>();
     for (const { domain, errors } of answers) {

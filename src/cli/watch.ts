@@ -8,9 +8,12 @@ import { problemsText } from './render/problems-text.ts';
 import { queryDocument } from './render/query-document.ts';
 import { queryText } from './render/query-text.ts';
 import { GrowthTracker, SchemaBook } from './schema-book.ts';
-import { warnErrors } from './select.ts';
 import type { Session } from './session.ts';
 import type { Paint } from './terminal.ts';
+import { Troubles } from './troubles.ts';
+
+/** What is said while there is no domain to show. */
+const NOBODY = 'no domain that was asked for is there any more; one that comes is shown';
 
 /** How a watch shows what it gets. */
 export interface WatchQueryOptions extends WatchOptions {
@@ -49,10 +52,16 @@ export async function showSweeps(
 ): Promise<ExitStatus> {
   if (json || !terminal.isInteractive) {
     let isFirst = true;
+    let isNobody = false;
+    const troubles = new Troubles(terminal);
     for await (const { text, answers } of sweep()) {
-      terminal.out(json || isFirst ? text : `\n${text}`);
-      warnErrors(answers, terminal);
-      isFirst = false;
+      if (text !== '') {
+        terminal.out(json || isFirst ? text : `\n${text}`);
+        isFirst = false;
+      }
+      troubles.tellAnswers(answers);
+      if (answers.length === 0 && !isNobody) troubles.tell(NOBODY);
+      isNobody = answers.length === 0;
     }
     return EXIT.done;
   }
@@ -87,7 +96,8 @@ async function* sweeps(
 /** The sweeps as whole screens: what went wrong stands first, so that long values do not push it out of sight. */
 async function* screens(sweeps: AsyncIterable<Sweep>, paint: Paint): AsyncGenerator<Frame> {
   for await (const { text, answers } of sweeps) {
-    const lines = [...problemsText(answers, paint), ...text.trimEnd().split('\n')];
+    const nobody = answers.length === 0 ? [NOBODY] : [];
+    const lines = [...nobody, ...problemsText(answers, paint), ...text.trimEnd().split('\n')];
     yield ({ rows }) =>
       lines.length <= rows ? lines : [...lines.slice(0, rows - 1), `… ${lines.length - rows + 1} more lines`];
   }
