@@ -1,6 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -76,6 +86,15 @@ describe('RuntimeDirectory', () => {
     }
     chmodSync(path, 0o750);
     RuntimeDirectory.open(path)[Symbol.dispose]();
+  });
+
+  it('says whose it is where it is that of another user', (context) => {
+    if (process.geteuid?.() !== 0) return context.skip('only root may give a directory away');
+    mkdirSync(path, { recursive: true });
+    chownSync(path, 65534, 65534);
+    expect(() => RuntimeDirectory.open(path)).toThrow(
+      expect.objectContaining({ code: 'ACCESS_DENIED', message: expect.stringContaining('with uid 65534') }),
+    );
   });
 
   it('is refused where it is no directory, or a link', () => {

@@ -56,11 +56,14 @@ function make(path: string): void {
     chmodSync(path, DIRECTORY_MODE);
     return;
   }
-  if ((uid === process.geteuid?.() || uid === 0) && (mode & WRITABLE_BY_OTHERS) === 0) return;
-  throw new VirtstatError(
-    'ACCESS_DENIED',
-    `others may put files into ${path}; make it the daemon's own, with mode 0755, or choose another --runtime-dir`,
-  );
+  const isOwn = uid === process.geteuid?.() || uid === 0;
+  if (isOwn && (mode & WRITABLE_BY_OTHERS) === 0) return;
+  // Most likely that of a service which runs as a user of its own, beside which root wants to try something.
+  const what = isOwn
+    ? `others may put files into ${path}`
+    : `${path} belongs to the user with uid ${uid}, as whom another virtstatd may serve it`;
+  const hint = "make it the daemon's own, with mode 0755, or choose another --runtime-dir";
+  throw new VirtstatError('ACCESS_DENIED', `${what}; ${hint}`);
 }
 
 function lstatOf(path: string): Stats {
