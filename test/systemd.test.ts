@@ -40,11 +40,13 @@ describe('the units under systemd', () => {
     const qemu = ['-name', 'of-nobody', '-machine', 'none', '-nodefaults', '-display', 'none', '-S'];
     await systemd.ok('systemd-run', '--unit=vm', '--uid=nobody', 'qemu-system-x86_64', ...qemu);
     // Without a rule for them, readers are told whom to ask; the list is empty all the same.
-    const unruled = await systemd.ok('sh', '-c', '"$@" 2>&1', 'sh', ...READER, ...VIRTSTAT, 'list');
-    expect(unruled).toBe(
-      'virtstat: no virtual machine was found at virtstat+unix:/run/virtstat/varlink; ' +
-        'a virtstatd shows those that its rules ([[access]]) let you read',
-    );
+    for (const verb of ['list', 'domstats']) {
+      const unruled = await systemd.ok('sh', '-c', '"$@" 2>&1', 'sh', ...READER, ...VIRTSTAT, verb);
+      expect(unruled.trim()).toBe(
+        'virtstat: no virtual machine was found at virtstat+unix:/run/virtstat/varlink; ' +
+          'a virtstatd shows those that its rules ([[access]]) let you read',
+      );
+    }
     await configure(FOR_NOBODY);
     await systemd.ok('systemctl', 'reload', UNIT);
     await expect.poll(vms, POLL).toMatchObject([{ name: 'of-nobody' }]);

@@ -10,10 +10,7 @@ import { queryText } from './render/query-text.ts';
 import { GrowthTracker, SchemaBook } from './schema-book.ts';
 import type { Session } from './session.ts';
 import type { Paint } from './terminal.ts';
-import { Troubles } from './troubles.ts';
-
-/** What is said while there is no domain to show. */
-const NOBODY = 'no domain that was asked for is there any more; one that comes is shown';
+import { nobodyText, Troubles } from './troubles.ts';
 
 /** How a watch shows what it gets. */
 export interface WatchQueryOptions extends WatchOptions {
@@ -52,16 +49,13 @@ export async function showSweeps(
 ): Promise<ExitStatus> {
   if (json || !terminal.isInteractive) {
     let isFirst = true;
-    let isNobody = false;
-    const troubles = new Troubles(terminal);
+    const troubles = new Troubles(terminal, 'shown');
     for await (const { text, answers } of sweep()) {
       if (text !== '') {
         terminal.out(json || isFirst ? text : `\n${text}`);
         isFirst = false;
       }
       troubles.tellAnswers(answers);
-      if (answers.length === 0 && !isNobody) troubles.tell(NOBODY);
-      isNobody = answers.length === 0;
     }
     return EXIT.done;
   }
@@ -96,7 +90,7 @@ async function* sweeps(
 /** The sweeps as whole screens: what went wrong stands first, so that long values do not push it out of sight. */
 async function* screens(sweeps: AsyncIterable<Sweep>, paint: Paint): AsyncGenerator<Frame> {
   for await (const { text, answers } of sweeps) {
-    const nobody = answers.length === 0 ? [NOBODY] : [];
+    const nobody = answers.length === 0 ? [nobodyText('shown')] : [];
     const lines = [...nobody, ...problemsText(answers, paint), ...text.trimEnd().split('\n')];
     yield ({ rows }) =>
       lines.length <= rows ? lines : [...lines.slice(0, rows - 1), `… ${lines.length - rows + 1} more lines`];

@@ -2,10 +2,12 @@ import { VirtstatError } from '../../model/errors.ts';
 import { formatDomStats } from '../../protocol/libvirt/domstats-text.ts';
 import type { LibvirtDomain, LibvirtStatsRecord } from '../../protocol/libvirt/stats-connection.ts';
 import { nearest } from '../../registry/check.ts';
+import { isLibvirtUri } from '../../source/libvirt/uri.ts';
 import { Connections } from '../domstats-connections.ts';
 import { bitsOf, FLAG_OPTIONS, STATS_OPTIONS } from '../domstats-options.ts';
 import { EXIT, type ExitStatus, messageOf } from '../exit.ts';
 import { printable } from '../render/text.ts';
+import { warnNothing } from '../select.ts';
 import { askedCredentials, type GlobalOptions, urisOf } from '../session.ts';
 import { openTerminal } from '../terminal.ts';
 
@@ -41,6 +43,8 @@ export async function domstats(options: DomStatsOptions): Promise<ExitStatus> {
     const text = formatDomStats(records);
     terminal.out(terminal.isInteractive ? text.split('\n').map(printable).join('\n') : text);
     for (const message of new Set(errors.map(messageOf))) terminal.warn(message);
+    const isOurs = uris.some((uri) => !isLibvirtUri(uri));
+    if (isOurs && records.length === 0 && domains.length === 0 && bits.flags === 0) warnNothing(uris, terminal);
     return errors.length > 0 && records.every(saysNothing) ? EXIT.failed : EXIT.done;
   } catch (error) {
     if (terminal.gone.aborted) return EXIT.done;

@@ -146,7 +146,7 @@ async function collect(
   options: PlotVerbOptions & { readonly durationMs: number; readonly words: readonly string[] },
 ): Promise<ExitStatus> {
   const line = openProgressLine();
-  const troubles = new Troubles(terminal, () => line.clear());
+  const troubles = new Troubles(terminal, 'shown', () => line.clear());
   let panels: readonly Panel[] = [];
   let status: ExitStatus = EXIT.nothingMatched;
   for await (const { panels: grown, answers, elapsedMs } of pictures(untilStopped(terminal))) {

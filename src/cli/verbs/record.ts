@@ -32,7 +32,7 @@ export function record(options: RecordOptions): Promise<ExitStatus> {
     const read = { signal, ...(domains && { domains }) };
     const schemas = await requireKnown(registry, words, read);
     const line = openProgressLine();
-    const troubles = new Troubles(terminal, () => line.clear());
+    const troubles = new Troubles(terminal, 'recorded', () => line.clear());
     const show = (progress: Progress, elapsedMs: number): string =>
       progressText(progress, { path: output, elapsedMs, ...(forMs && { forMs }) });
     let hasFailed = false;
