@@ -12,3 +12,8 @@ export function domainNames(domains: readonly Domain[]): (domain: Domain) => str
     return `${name} (${pid === undefined ? id : `process ${pid}`})`;
   };
 }
+
+/** What there is to say of a domain of this name, which stands in front unless it is in it anyway. */
+export function messageAbout(name: string, message: string): string {
+  return message.includes(name) ? message : `${name}: ${message}`;
+}

@@ -3,7 +3,7 @@ import { VirtstatError } from '../model/errors.ts';
 import type { DomainAnswer, SampleAnswer } from '../registry/answer.ts';
 import type { ReadOptions } from '../registry/options.ts';
 import type { Registry } from '../registry/registry.ts';
-import { domainNames } from './domain-names.ts';
+import { domainNames, messageAbout } from './domain-names.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Most domains that a diagnostic names: it is one line, and a host may have hundreds. */
@@ -56,6 +56,6 @@ export function warnErrors(answers: readonly DomainAnswer<unknown>[], terminal: 
   const nameOf = domainNames(answers.map(({ domain }) => domain));
   for (const { domain, errors } of answers) {
     const name = nameOf(domain);
-    for (const { message } of errors) terminal.warn(message.includes(name) ? message : `${name}: ${message}`);
+    for (const { message } of errors) terminal.warn(messageAbout(name, message));
   }
 }

@@ -1,5 +1,5 @@
 import type { DomainAnswer } from '../registry/answer.ts';
-import { domainNames } from './domain-names.ts';
+import { domainNames, messageAbout } from './domain-names.ts';
 import type { Terminal } from './terminal.ts';
 
 /** How many different troubles are remembered. */
@@ -41,7 +41,7 @@ export class Troubles {
     for (const { domain, errors } of answers) {
       const name = nameOf(domain);
       for (const { message } of errors) {
-        const text = message.includes(name) ? message : `${name}: ${message}`;
+        const text = messageAbout(name, message);
         if (!this.#told.has(text) && !now.has(text)) this.tell(text);
         if (now.size < MAX_TOLD) now.add(text);
       }

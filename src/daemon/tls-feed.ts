@@ -30,8 +30,8 @@ export class TlsFeed implements TlsOffer {
   }
 
   /**
-   * Reads the files again. Returns what has connections use them from then on, and says whether they are others. @throws
-   * TLS_FAILED
+   * Reads the files again. Returns what has connections use them from then on, and says whether they are others.
+   * @throws TLS_FAILED
    */
   async reread(files: TlsServerFiles): Promise<() => boolean> {
     const material = await read(files);

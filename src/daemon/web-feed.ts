@@ -34,8 +34,8 @@ export class WebFeed implements WebOffer {
   }
 
   /**
-   * Reads the file again. Returns what has requests go by it from then on, and says whether it is another one. @throws
-   * CONFIG_INVALID
+   * Reads the file again. Returns what has requests go by it from then on, and says whether it is another one.
+   * @throws CONFIG_INVALID
    */
   async reread(path: string): Promise<() => boolean> {
     const { security, files } = await read(path);

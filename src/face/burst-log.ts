@@ -10,8 +10,8 @@ const MAX_BURSTS = 1000;
 export type BurstLine = (facts: LogFacts) => void;
 
 /**
- * Tells of things that others can make happen as often as they like: at once the first time, then at most once in {@link
- * BURST_MS}.
+ * Tells of things that others can make happen as often as they like: at once the first time, then at most once in
+ * {@link BURST_MS}.
  */
 export class BurstLog {
   readonly #intervalMs: number;

@@ -30,8 +30,8 @@ export interface ListenOptions extends ConnectionLimits {
 }
 
 /**
- * Listens on a unix socket. @throws USAGE for a path that is too long, ACCESS_DENIED, PATH_NOT_FOUND, ADDRESS_IN_USE,
- * CONNECT_FAILED
+ * Listens on a unix socket.
+ * @throws USAGE for a path that is too long, ACCESS_DENIED, PATH_NOT_FOUND, ADDRESS_IN_USE, CONNECT_FAILED
  */
 export async function listenUnix(options: ListenOptions): Promise<SocketListener> {
   const { path, fd } = options;

@@ -52,11 +52,6 @@ export class ServedConnection<Peer = PeerCredentials> {
 
   /** Sends pieces of memory one behind the other, as one message. They must not change any more. */
   writeAll(pieces: readonly Uint8Array[]): void {
-    const [only, ...others] = pieces;
-    if (only !== undefined && others.length === 0) {
-      this.write(only);
-      return;
-    }
     this.#socket.cork();
     for (const piece of pieces) this.write(piece);
     this.#socket.uncork();

@@ -48,18 +48,15 @@ export class Question {
 
   /** The last values of a provider, as they are without newer ones; none where the domain is gone. */
   lastOf(provider: string, error: VirtstatError): readonly Sample[] {
-    const items = this.last?.items ?? [];
-    return error.code === 'DOMAIN_GONE'
-      ? []
-      : markStale(
-          items.filter((sample) => sample.provider === provider),
-          error,
-        );
+    if (this.last === undefined || error.code === 'DOMAIN_GONE') return [];
+    const own = this.last.items.filter((sample) => sample.provider === provider);
+    return markStale(own, error);
   }
 
   async #begin(collect: () => Promise<SampleAnswer>): Promise<SampleAnswer> {
-    const answer = await collect();
-    this.#underWay = undefined;
+    const answer = await collect().finally(() => {
+      this.#underWay = undefined;
+    });
     const [first] = answer.errors;
     if (answer.items.length > 0 || first === undefined) {
       this.#kept = { answer, atMs: performance.now() };

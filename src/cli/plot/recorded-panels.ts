@@ -26,8 +26,8 @@ export interface RecordedOptions {
 
 /**
  * The pictures of some stats of a recording.
- * @throws UNKNOWN_TARGET, UNKNOWN_PROVIDER, UNKNOWN_STAT with the nearest right ones; what {@link Recording.open} and {@link
- * Recording.read} throw; NOTHING_MATCHED for a domain that is not in it
+ * @throws UNKNOWN_TARGET, UNKNOWN_PROVIDER, UNKNOWN_STAT with the nearest right ones; what {@link Recording.open} and
+ * {@link Recording.read} throw; NOTHING_MATCHED for a domain that is not in it
  */
 export async function recordedPanels(
   path: string,

@@ -1,4 +1,4 @@
-import { domainNames } from '../domain-names.ts';
+import { domainNames, messageAbout } from '../domain-names.ts';
 import { compactAge } from '../render/compact.ts';
 import { printable } from '../render/text.ts';
 import type { TopData } from './data.ts';
@@ -24,8 +24,7 @@ export function problemLines(data: TopData, nowNs: bigint): readonly string[] {
   }
   for (const { domain, message } of data.problems) {
     if (told.has(domain.id)) continue;
-    const name = nameOf(domain);
-    lines.push(message.includes(name) ? message : `${name}: ${message}`);
+    lines.push(messageAbout(nameOf(domain), message));
   }
   return [...new Set(lines)].map(printable);
 }

@@ -86,8 +86,8 @@ const BALLOON_TYPE = /^child<virtio-balloon-[\w-]+>$/;
 const CHILD_NAME = /^[^/\p{Cc}]{1,200}$/u;
 
 /**
- * The path of the balloon among the children of `parent`, as `qom-list` names them; undefined where there is none. @throws
- * QMP_REPLY_INVALID
+ * The path of the balloon among the children of `parent`, as `qom-list` names them; undefined where there is none.
+ * @throws QMP_REPLY_INVALID
  */
 export function findBalloon(parent: string, reply: JsonValue): string | undefined {
   for (const [index, json] of asArray(reply, `qom-list ${parent}`).entries()) {
